@@ -1,0 +1,167 @@
+"""Measurements and verdicts as files: strict in, stable out.
+
+A measurement may have been written by an attacker. It is read in one fixed order: size, encoding,
+JSON without NaN, infinities or duplicate keys, schema, then one conversion into dataclasses.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import stat
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cattrs
+
+from gate.errors import InvalidDocument
+from gate.model import SCHEMA_VERSION, Measurement, NcuBlock, NotMeasured, Verdict
+from gate.schemas import schema_errors
+
+# 1,000 kernels of 5 workloads with every metric are about a fifth of this.
+MAX_DOCUMENT_BYTES = 128 * 1024 * 1024
+
+
+def _is_not_measured(value: Any) -> bool:
+    # A JIT function may be called `status`; its value is then an object, not a string.
+    return isinstance(value, dict) and isinstance(value.get("status"), str) and "reason" in value
+
+
+def _converter() -> cattrs.Converter:
+    converter = cattrs.Converter(detailed_validation=False)
+
+    @converter.register_structure_hook_factory(_is_measured_union)
+    def _(union: Any) -> Any:
+        (measured,) = (arm for arm in union.__args__ if arm is not NotMeasured)
+        return lambda value, _type: converter.structure(
+            value, NotMeasured if _is_not_measured(value) else measured
+        )
+
+    # The schema has checked every number and name of this block: nothing is left to convert.
+    converter.register_structure_hook_func(lambda t: t == NcuBlock, lambda value, _type: value)
+    return converter
+
+
+def _is_measured_union(candidate: Any) -> bool:
+    return NotMeasured in getattr(candidate, "__args__", ())
+
+
+_CONVERTER = _converter()
+
+
+def load_measurement(path: Path) -> Measurement:
+    """Read a measurement or a baseline. Raises InvalidDocument with the JSON path of the fault."""
+    plain = load_json(path)
+    if isinstance(plain, dict) and plain.get("schema_version", SCHEMA_VERSION) != SCHEMA_VERSION:
+        raise InvalidDocument(
+            f"{path}: $.schema_version: this gate reads version {SCHEMA_VERSION} only",
+            hint="measure again with this version of the gate",
+        )
+    for place, message in schema_errors("measurement", plain):
+        raise InvalidDocument(f"{path}: {place}: {message}")
+    measurement = _CONVERTER.structure(plain, Measurement)
+    _refuse_duplicates(path, measurement)
+    return measurement
+
+
+def load_json(path: Path) -> Any:
+    """Parse one JSON file that nobody trusts. Raises InvalidDocument."""
+    try:
+        return json.loads(
+            _read_bounded(path).decode(),
+            object_pairs_hook=_unique_keys,
+            parse_constant=_refuse_constant,
+            parse_float=_finite,
+        )
+    except RecursionError as error:
+        raise InvalidDocument(f"{path}: nested too deeply") from error
+    except ValueError as error:  # JSONDecodeError, UnicodeDecodeError and our own refusals
+        raise InvalidDocument(f"{path}: not strict JSON: {error}") from error
+
+
+def measurement_json(measurement: Measurement) -> str:
+    return _stable(_CONVERTER.unstructure(measurement))
+
+
+def verdict_json(verdict: Verdict) -> str:
+    plain = _CONVERTER.unstructure(verdict)
+    name = verdict.exit_code.name.lower()
+    return _stable({"schema_version": SCHEMA_VERSION, "verdict": name, **plain})
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Replace `path` as a whole or not at all, also when the disk is full."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def select(measurement: Measurement, kernel: str) -> Measurement:
+    """The part of a measurement that is about one kernel."""
+    return replace(
+        measurement,
+        scope=replace(measurement.scope, kernels=(kernel,)),
+        results=tuple(r for r in measurement.results if r.kernel == kernel),
+    )
+
+
+def _stable(plain: Any) -> str:
+    return json.dumps(plain, indent=2, sort_keys=True, allow_nan=False) + "\n"
+
+
+def _read_bounded(path: Path) -> bytes:
+    try:
+        # Without O_NONBLOCK a FIFO put in a file's place would hang the judge.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError as error:
+        raise InvalidDocument(f"{path}: cannot be read: {error.strerror}") from error
+    with os.fdopen(descriptor, "rb") as stream:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise InvalidDocument(f"{path}: not a regular file")
+        if status.st_size > MAX_DOCUMENT_BYTES:
+            raise InvalidDocument(f"{path}: larger than {MAX_DOCUMENT_BYTES} bytes")
+        return stream.read(MAX_DOCUMENT_BYTES)
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    plain = dict(pairs)
+    if len(plain) != len(pairs):
+        seen: set[str] = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise ValueError(f"the key {twice[:100]!r} stands twice in one object")
+    return plain
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is not a number")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text[:40]} is beyond every number")
+    return value
+
+
+def _refuse_duplicates(path: Path, measurement: Measurement) -> None:
+    seen: set[tuple[str, str]] = set()
+    for index, result in enumerate(measurement.results):
+        key = (result.kernel, result.workload)
+        if key in seen:
+            raise InvalidDocument(
+                f"{path}: $.results[{index}]: {result.kernel}/{result.workload} is there twice"
+            )
+        seen.add(key)

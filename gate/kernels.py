@@ -1,0 +1,141 @@
+"""Kernel folders: which exist, and the workloads that each is tested and timed under."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cattrs
+
+from gate.errors import InvalidConfiguration, UnknownKernel
+from gate.schemas import schema_errors
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+DEFAULT_WORKLOAD = "default"
+# A kernel file is read whole by the contract's parser; no honest one comes near this.
+MAX_SOURCE_BYTES = 1_048_576
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """Sizes, dtype and seed that one kernel is run under.
+
+    `constants` override the module-level constants of `reference.py`; `interpreter` overrides them
+    further where Triton's CPU interpreter has to run the kernel. `seed` None is a fresh one each
+    run, `rtol`/`atol` None are the dtype's own tolerances, `gates` None the configured default.
+    """
+
+    name: str
+    benchmark: bool = False
+    bound: str | None = None
+    dtype: str = "float32"
+    memory_format: str = "contiguous"
+    seed: int | None = None
+    rtol: float | None = None
+    atol: float | None = None
+    gates: tuple[str, ...] | None = None
+    constants: Mapping[str, Any] = field(default_factory=dict)
+    interpreter: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for a worker's request; `from_json` reads them back."""
+        plain: dict[str, Any] = cattrs.unstructure(self)
+        return plain
+
+    @classmethod
+    def from_json(cls, plain: Mapping[str, Any]) -> Workload:
+        return cattrs.structure(plain, cls)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KernelFolder:
+    """`kernels/<name>`: `kernel.py`, `reference.py` and the workloads."""
+
+    name: str
+    path: Path
+    workloads: tuple[Workload, ...]
+
+    @property
+    def kernel_file(self) -> Path:
+        return self.path / "kernel.py"
+
+    @property
+    def reference_file(self) -> Path:
+        return self.path / "reference.py"
+
+    def source(self) -> str:
+        """The text of `kernel.py`; undecodable bytes are kept visible for the contract."""
+        with self.kernel_file.open("rb") as stream:
+            data = stream.read(MAX_SOURCE_BYTES + 1)
+        if len(data) > MAX_SOURCE_BYTES:
+            raise InvalidConfiguration(f"{self.kernel_file} is larger than {MAX_SOURCE_BYTES} B")
+        return data.decode(errors="replace")
+
+    def sha256(self) -> str:
+        return hashlib.sha256(self.kernel_file.read_bytes()).hexdigest()
+
+
+def discover(root: Path, names: Sequence[str] = ()) -> tuple[KernelFolder, ...]:
+    """The folders below `root` in name order; with `names`, exactly these.
+
+    Raises UnknownKernel for a name without a folder and InvalidConfiguration for a broken one.
+    """
+    if not root.is_dir():
+        raise UnknownKernel(f"{root} is not a folder", hint="run `gate` where `kernels/` lies")
+    found = sorted(p.name for p in root.iterdir() if (p / "kernel.py").is_file())
+    unknown = [name for name in names if name not in found]
+    if unknown:
+        raise UnknownKernel(
+            f"no kernel named {', '.join(map(repr, unknown))} in {root}",
+            hint=f"known kernels: {', '.join(found) or 'none'}",
+        )
+    return tuple(load_folder(root / name) for name in found if not names or name in names)
+
+
+def load_folder(path: Path) -> KernelFolder:
+    """Raises InvalidConfiguration for a bad name, a missing reference or a bad workloads.toml."""
+    if not NAME_PATTERN.fullmatch(path.name):
+        raise InvalidConfiguration(
+            f"{path.name!r} cannot name a kernel", hint="use a-z, 0-9, _ and -, at most 64"
+        )
+    if not (path / "reference.py").is_file():
+        raise InvalidConfiguration(f"{path} has a kernel.py and no reference.py")
+    file = path / "workloads.toml"
+    workloads = load_workloads(file) if file.is_file() else (_default_workload(),)
+    return KernelFolder(name=path.name, path=path, workloads=workloads)
+
+
+def load_workloads(file: Path) -> tuple[Workload, ...]:
+    """The workloads in the file's order. Raises InvalidConfiguration, naming the place."""
+    try:
+        with file.open("rb") as stream:
+            plain = tomllib.load(stream)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidConfiguration(f"{file} is not TOML: {error}") from error
+    for place, message in schema_errors("workloads", plain):
+        raise InvalidConfiguration(f"{file}: {place}: {message}")
+    defaults = plain.get("defaults", {})
+    return tuple(
+        Workload.from_json({**_merged(defaults, entry), "name": name})
+        for name, entry in plain["workload"].items()
+    )
+
+
+def _default_workload() -> Workload:
+    """An unmodified KernelBench problem is benchmarked as it stands."""
+    return Workload(name=DEFAULT_WORKLOAD, benchmark=True)
+
+
+def _merged(defaults: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, Any]:
+    tables = {
+        key: {**defaults.get(key, {}), **entry.get(key, {})} for key in ("constants", "interpreter")
+    }
+    return {**defaults, **entry, **tables}

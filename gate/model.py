@@ -1,0 +1,317 @@
+"""The frozen values that flow: Measurement -> Comparison -> Finding -> Verdict.
+
+Nothing here does I/O, reads a clock, or imports torch, click or a subprocess. Measurement and what
+it holds mirror `schemas/measurement.schema.json`; Verdict mirrors `schemas/verdict.schema.json`.
+Durations are nanoseconds and metrics carry Nsight Compute's full names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Literal
+
+from gate.errors import ExitCode
+
+SCHEMA_VERSION = 1
+
+# ----------------------------------------------------------------------------- measurement
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotMeasured:
+    """A step that has no figures, and why.
+
+    `not_run` was not attempted (no GPU, not asked for); `failed` was attempted and broke.
+    """
+
+    status: Literal["not_run", "failed"]
+    reason: str
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Violation:
+    """One broken rule of the kernel file's contract, at a line of `kernel.py`."""
+
+    code: str
+    line: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contract:
+    status: Literal["passed", "failed"]
+    violations: tuple[Violation, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Correctness:
+    """How the kernel's output compared with its reference's, for one workload.
+
+    `unsupported` means that the backend cannot run this kernel (Triton's interpreter has limits):
+    neither a pass nor a wrong answer.
+    """
+
+    status: Literal["passed", "failed", "crashed", "timed_out", "unsupported", "not_run"]
+    backend: Literal["cuda", "interpreter", "none"]
+    seed: int | None = None
+    max_abs_error: float | None = None
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StaticLaunch:
+    """What the compiler made of one launched specialisation. Sizes are bytes, widths bits."""
+
+    function: str
+    grid: tuple[int, int, int]
+    grid_size: int
+    threads: int
+    registers: int
+    stack_bytes: int
+    local_bytes: int
+    shared_bytes: int
+    instructions: int
+    widest_global_load_bits: int
+    widest_global_store_bits: int
+    theoretical_occupancy_pct: float
+    occupancy_limit: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Static:
+    """Every distinct launch of one forward call, compiled for `target` (such as `sm_89`)."""
+
+    target: str
+    launches: tuple[StaticLaunch, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleSummary:
+    """The samples of one process: count and five points of their distribution."""
+
+    count: int
+    min_ns: float
+    q1_ns: float
+    median_ns: float
+    q3_ns: float
+    max_ns: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """GPU time of one forward call; one median for each fresh process."""
+
+    method: Literal["cuda_graph", "held_queue", "events"]
+    process_medians_ns: tuple[float, ...]
+    samples: tuple[SampleSummary, ...]
+    batch: int
+    l2_flush_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """How the `ncu` block was made.
+
+    `launches` counts, for each JIT function, its launches in one forward call; `spread` holds the
+    lowest and the highest value seen over `forwards` profiled calls in `processes` processes.
+    """
+
+    processes: int
+    forwards: int
+    launches: Mapping[str, int]
+    spread: Mapping[str, Mapping[str, tuple[float, float]]]
+    clock_control: str
+    cache_control: str
+    replay_mode: str
+
+
+NcuBlock = dict[str, dict[str, float]]
+"""The seed's shape: JIT function name -> full Nsight Compute metric name -> value."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """One kernel under one workload.
+
+    `signature` describes the tensors that the reference's `get_inputs` and `get_init_inputs` gave
+    (such as `float32[64, 8, 512, 512]`): it is part of a result's identity, so that a workload made
+    smaller is not mistaken for a kernel made faster.
+    """
+
+    kernel: str
+    workload: str
+    signature: tuple[str, ...]
+    contract: Contract | NotMeasured
+    correctness: Correctness
+    static: Static | NotMeasured
+    timing: Timing | NotMeasured
+    ncu: NcuBlock | NotMeasured
+    profile: Profile | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gpu:
+    name: str
+    uuid: str
+    compute_capability: str
+    sm_count: int
+    l2_bytes: int
+    memory_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GpuState:
+    """One reading of the card's state through NVML."""
+
+    sm_clock_mhz: int | None
+    memory_clock_mhz: int | None
+    temperature_c: int | None
+    power_w: float | None
+    throttle_reasons: tuple[str, ...]
+    other_processes: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Toolchain:
+    """Versions that change what is compiled or how it is measured; None where absent."""
+
+    python: str
+    torch: str | None
+    triton: str | None
+    cuda: str | None
+    driver: str | None
+    ncu: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    date: str
+    platform: str
+    gate: str
+    gpu: Gpu | None
+    toolchain: Toolchain
+    state_before: GpuState | None = None
+    state_after: GpuState | None = None
+
+
+StepName = Literal["contract", "correctness", "static", "timing", "ncu"]
+STEPS: tuple[StepName, ...] = ("contract", "correctness", "static", "timing", "ncu")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """What a measurement was asked for: which kernels, by which steps."""
+
+    kernels: tuple[str, ...]
+    steps: tuple[StepName, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Anchor:
+    """The best value that a baseline ever had for one metric, and where that was."""
+
+    value: float
+    commit: str
+    date: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaselineInfo:
+    """Who stored these figures, when, why, of which kernel file.
+
+    `anchors` maps workload -> metric key -> the best value so far.
+    """
+
+    commit: str
+    date: str
+    reason: str
+    kernel_sha256: str
+    anchors: Mapping[str, Mapping[str, Anchor]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measurement:
+    """One measured document; a baseline is one with `baseline` set and a single kernel."""
+
+    schema_version: int
+    scope: Scope
+    environment: Environment
+    results: tuple[Result, ...]
+    baseline: BaselineInfo | None = None
+
+
+# --------------------------------------------------------------------------------- verdict
+
+
+class Status(StrEnum):
+    """What became of one gated thing. Only the first four are green."""
+
+    PASSED = "passed"  # contract, correctness
+    UNCHANGED = "unchanged"
+    IMPROVED = "improved"
+    ACCEPTED = "accepted"
+    NOT_CHECKED = "not_checked"  # outside of what was asked for; said, never counted as proven
+    INCONCLUSIVE = "inconclusive"
+    REGRESSED = "regressed"
+    MISSING = "missing"
+    FAILED = "failed"  # contract, correctness
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """Why a finding has its status: a stable code, and one sentence for people."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """Baseline against candidate for one metric.
+
+    `change` is candidate / baseline - 1; `low` and `high` bound it at the confidence of the rule.
+    `tolerance` is relative, and `tolerance_origin` says whether it is the configured floor or the
+    baseline's calibrated noise.
+    """
+
+    unit: str
+    baseline: float
+    candidate: float
+    change: float
+    low: float
+    high: float
+    tolerance: float
+    tolerance_origin: Literal["floor", "noise", "exact"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One gated thing of one result: its status, the reason, and what to do next.
+
+    `subject` is `contract`, `correctness`, `runtime`, `result`, or a metric's full name;
+    `function` is the JIT function for what is measured per function.
+    """
+
+    kernel: str
+    workload: str
+    subject: str
+    status: Status
+    reason: Reason
+    exit_code: ExitCode = ExitCode.PASSED
+    function: str | None = None
+    comparison: Comparison | None = None
+    next_step: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """The answer to one measurement: the exit code is the most severe of its findings'."""
+
+    exit_code: ExitCode
+    baseline_folder: str
+    gpu: str | None
+    findings: tuple[Finding, ...]
+    not_checked: tuple[str, ...] = field(default=())

@@ -60,26 +60,34 @@ def load_measurement(path: Path) -> Measurement:
             f"{path}: $.schema_version: this gate reads version {SCHEMA_VERSION} only",
             hint="measure again with this version of the gate",
         )
-    for place, message in schema_errors("measurement", plain):
-        raise InvalidDocument(f"{path}: {place}: {message}")
+    _hold_against_schema(path, plain)
     measurement = _CONVERTER.structure(plain, Measurement)
     _refuse_duplicates(path, measurement)
     return measurement
 
 
+def _hold_against_schema(path: Path, plain: Any) -> None:
+    for place, message in schema_errors("measurement", plain):
+        raise InvalidDocument(f"{path}: {place}: {message}")
+
+
 def load_json(path: Path) -> Any:
     """Parse one JSON file that nobody trusts. Raises InvalidDocument."""
     try:
-        return json.loads(
-            _read_bounded(path).decode(),
+        text = _read_bounded(path).decode()
+        plain = json.loads(
+            text,
             object_pairs_hook=_unique_keys,
             parse_constant=_refuse_constant,
             parse_float=_finite,
         )
+        if "\\u" in text:  # only an escape can smuggle in half of a surrogate pair
+            json.dumps(plain, ensure_ascii=False).encode()
     except RecursionError as error:
         raise InvalidDocument(f"{path}: nested too deeply") from error
     except ValueError as error:  # JSONDecodeError, UnicodeDecodeError and our own refusals
         raise InvalidDocument(f"{path}: not strict JSON: {error}") from error
+    return plain
 
 
 def measurement_json(measurement: Measurement) -> str:
@@ -127,10 +135,11 @@ def _read_bounded(path: Path) -> bytes:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except OSError as error:
         raise InvalidDocument(f"{path}: cannot be read: {error.strerror}") from error
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        raise InvalidDocument(f"{path}: not a regular file")
     with os.fdopen(descriptor, "rb") as stream:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise InvalidDocument(f"{path}: not a regular file")
         if status.st_size > MAX_DOCUMENT_BYTES:
             raise InvalidDocument(f"{path}: larger than {MAX_DOCUMENT_BYTES} bytes")
         return stream.read(MAX_DOCUMENT_BYTES)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -40,7 +40,7 @@ def most_severe(codes: Iterable[ExitCode]) -> ExitCode:
 class GateError(Exception):
     """Something the user can mend, in one sentence; `hint` is what to type or do next."""
 
-    exit_code: ClassVar[ExitCode] = ExitCode.INVALID
+    exit_code: ExitCode = ExitCode.INVALID
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)

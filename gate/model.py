@@ -104,7 +104,7 @@ class SampleSummary:
 class Timing:
     """GPU time of one forward call; one median for each fresh process."""
 
-    method: Literal["cuda_graph", "held_queue", "events"]
+    method: Literal["cuda_graph", "held_queue"]
     process_medians_ns: tuple[float, ...]
     samples: tuple[SampleSummary, ...]
     batch: int
@@ -128,6 +128,11 @@ class Profile:
     replay_mode: str
 
 
+RUNTIME = "runtime"
+SM_THROUGHPUT = "sm__throughput.avg.pct_of_peak_sustained_elapsed"
+DRAM_THROUGHPUT = "dram__throughput.avg.pct_of_peak_sustained_elapsed"
+GATED_METRICS = (RUNTIME, SM_THROUGHPUT, DRAM_THROUGHPUT)
+
 NcuBlock = dict[str, dict[str, float]]
 """The seed's shape: JIT function name -> full Nsight Compute metric name -> value."""
 
@@ -138,12 +143,14 @@ class Result:
 
     `signature` describes the tensors that the reference's `get_inputs` and `get_init_inputs` gave
     (such as `float32[64, 8, 512, 512]`): it is part of a result's identity, so that a workload made
-    smaller is not mistaken for a kernel made faster.
+    smaller is not mistaken for a kernel made faster. `gates` names the metrics that gate here; the
+    baseline's copy decides.
     """
 
     kernel: str
     workload: str
     signature: tuple[str, ...]
+    gates: tuple[str, ...]
     contract: Contract | NotMeasured
     correctness: Correctness
     static: Static | NotMeasured

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import importlib.util
 import sys
 from dataclasses import dataclass
 from types import ModuleType
@@ -45,10 +44,9 @@ def build(folder: Path, workload: Workload, *, device: str, seed: int, small: bo
     `small` applies the workload's `interpreter` sizes on top of its constants. Whatever the two
     files raise comes out as it is.
     """
-    constants = {**workload.constants, **(workload.interpreter if small else {})}
-    module = load_reference(folder / "reference.py", constants)
+    module = load_reference(folder / "reference.py", sizes(workload, small=small))
     inputs, init = draw_inputs(module, workload, device=device, seed=seed)
-    reference = _construct(module.Model, init, workload, device, seed)
+    reference = construct(module.Model, init, workload, device, seed)
     candidate = construct_candidate(folder, init, workload, device=device, seed=seed)
     share_weights(reference, candidate)
     return Problem(
@@ -59,12 +57,26 @@ def build(folder: Path, workload: Workload, *, device: str, seed: int, small: bo
     )
 
 
+def sizes(workload: Workload, *, small: bool) -> dict[str, Any]:
+    """The constants that the workload replaces, with its `interpreter` ones on top if `small`."""
+    return {**workload.constants, **(workload.interpreter if small else {})}
+
+
 def construct_candidate(
     folder: Path, init: list[Any], workload: Workload, *, device: str, seed: int
 ) -> torch.nn.Module:
     """`ModelNew` alone, as timing and profiling need it."""
     module = load_candidate(folder / "kernel.py")
-    return _construct(module.ModelNew, init, workload, device, seed)
+    return construct(module.ModelNew, init, workload, device, seed)
+
+
+def construct(
+    factory: Any, init: list[Any], workload: Workload, device: str, seed: int
+) -> torch.nn.Module:
+    """`Model` or `ModelNew` under `seed`, in the workload's dtype."""
+    torch.manual_seed(seed)
+    module: torch.nn.Module = factory(*init).to(device=device, dtype=_dtype(workload))
+    return module.eval()
 
 
 def draw_inputs(
@@ -98,19 +110,23 @@ def load_reference(file: Path, constants: Mapping[str, Any]) -> ModuleType:
     module = ModuleType(f"gate_reference_{file.parent.name}")
     module.__file__ = str(file)
     sys.modules[module.__name__] = module
-    exec(compile(ast.fix_missing_locations(tree), str(file), "exec"), module.__dict__)  # noqa: S102
+    # Without `dont_inherit` this file's own `from __future__` would hold in theirs.
+    code = compile(ast.fix_missing_locations(tree), str(file), "exec", dont_inherit=True)
+    exec(code, module.__dict__)  # noqa: S102
     return module
 
 
 def load_candidate(file: Path) -> ModuleType:
-    """Import a kernel file under a name of its own."""
-    name = f"gate_candidate_{file.parent.name}"
-    spec = importlib.util.spec_from_file_location(name, file)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
+    """Execute a kernel file under a name of its own.
+
+    Compiled from its text: an import would prefer a bytecode file that lies in `__pycache__`, which
+    the contract has not read.
+    """
+    code = compile(file.read_bytes(), str(file), "exec", dont_inherit=True)
+    module = ModuleType(f"gate_candidate_{file.parent.name}")
+    module.__file__ = str(file)
+    sys.modules[module.__name__] = module
+    exec(code, module.__dict__)  # noqa: S102
     return module
 
 
@@ -136,14 +152,6 @@ def _describe(value: Any) -> str:
         return text if len(text) <= MAX_DESCRIPTION // 2 else f"{type(value).__name__} {digest}"
     layout = "" if value.is_contiguous() else f" strides {list(value.stride())}"
     return f"{str(value.dtype).removeprefix('torch.')}{list(value.shape)}{layout}"[:MAX_DESCRIPTION]
-
-
-def _construct(
-    factory: Any, init: list[Any], workload: Workload, device: str, seed: int
-) -> torch.nn.Module:
-    torch.manual_seed(seed)
-    module: torch.nn.Module = factory(*init).to(device=device, dtype=_dtype(workload))
-    return module.eval()
 
 
 def _laid_out(value: Any, workload: Workload, device: str) -> Any:

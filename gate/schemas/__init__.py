@@ -31,12 +31,33 @@ def validator(name: str) -> jsonschema_rs.Draft202012Validator:
 
 def schema_errors(name: str, plain: Any) -> Iterator[tuple[str, str]]:
     """Each place where `plain` breaks the schema, as (JSON path such as `$.results[0]`, why)."""
-    for error in validator(name).iter_errors(plain):
-        message = error.message
-        if len(message) > MAX_MESSAGE:
-            message = f"{message[: MAX_MESSAGE // 2]} … {message[-MAX_MESSAGE // 2 :]}"
-        yield json_path(error.instance_path), message
+    try:
+        errors = validator(name).iter_errors(plain)
+    except ValueError:  # the validator's own bound on depth, well past any document of ours
+        yield "$", "nested too deeply"
+        return
+    for error in errors:
+        told = _most_telling(error)
+        yield json_path(told.instance_path), _shortened(told.message)
 
 
 def json_path(parts: list[str | int]) -> str:
     return "$" + "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in parts)
+
+
+def _most_telling(error: jsonschema_rs.ValidationError) -> jsonschema_rs.ValidationError:
+    """Of alternatives that all failed, the fault in the one that got furthest."""
+    if not isinstance(error.kind, jsonschema_rs.ValidationErrorKind.AnyOf):
+        return error
+    branches = [errors for errors in error.kind.context if errors]
+    if not branches:
+        return error
+    # Fewest faults, and the first of the deepest: the alternative that the writer meant.
+    meant = min(branches, key=lambda e: (len(e), -max(len(x.instance_path) for x in e)))
+    return _most_telling(max(meant, key=lambda e: len(e.instance_path)))
+
+
+def _shortened(message: str) -> str:
+    if len(message) <= MAX_MESSAGE:
+        return message
+    return f"{message[: MAX_MESSAGE // 2]} … {message[-MAX_MESSAGE // 2 :]}"

@@ -1,0 +1,83 @@
+"""The stored baselines: one folder a GPU (or an architecture), one file a kernel."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gate.documents import load_measurement, measurement_json, write_atomically
+from gate.errors import InvalidDocument, UnknownKernel
+from gate.kernels import NAME_PATTERN
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gate.model import Environment, Measurement
+
+
+def folder_name(environment: Environment, target: str) -> str:
+    """`nvidia-h100-80gb-hbm3` for what was measured on a GPU, else the architecture `target`."""
+    if environment.gpu is None:
+        return target
+    return re.sub(r"[^a-z0-9]+", "-", environment.gpu.name.lower()).strip("-")
+
+
+def load_all(root: Path, target: str, kernels: Sequence[str]) -> list[tuple[str, Measurement]]:
+    """Every stored baseline, or those of `kernels`, each with its folder's name.
+
+    Raises UnknownKernel for a name without a baseline anywhere.
+    """
+    folders = [Baselines(f, target) for f in sorted(root.glob("*")) if f.is_dir()]
+    stored = [(b.folder.name, b.load(name)) for b in folders for name in b.names()]
+    found = [(folder, m) for folder, m in stored if m]
+    unknown = set(kernels) - {name for _, m in found for name in m.scope.kernels}
+    if unknown:
+        raise UnknownKernel(
+            f"no baseline of {', '.join(sorted(unknown))} in {root}",
+            hint='gate baseline refresh KERNEL --reason "why"',
+        )
+    return [(f, m) for f, m in found if not kernels or m.scope.kernels[0] in kernels]
+
+
+@dataclass(frozen=True, slots=True)
+class Baselines:
+    """One folder of baselines, such as `baselines/nvidia-geforce-rtx-4090`."""
+
+    folder: Path
+    target: str
+
+    def names(self) -> tuple[str, ...]:
+        """Every kernel that has a baseline here; empty where the folder does not exist."""
+        return tuple(sorted(file.stem for file in self.folder.glob("*.json")))
+
+    def load(self, kernel: str) -> Measurement | None:
+        """The stored baseline, None where there is none.
+
+        Raises InvalidDocument for a file that cannot be what its path says it is.
+        """
+        file = self.file(kernel)
+        if not file.exists():
+            return None
+        stored = load_measurement(file)
+        if stored.baseline is None:
+            raise InvalidDocument(f"{file}: $.baseline: a measurement, but not a baseline")
+        if stored.scope.kernels != (kernel,) or {r.kernel for r in stored.results} != {kernel}:
+            raise InvalidDocument(f"{file}: $.scope.kernels: it is not about {kernel!r} alone")
+        if folder_name(stored.environment, self.target) != self.folder.name:
+            raise InvalidDocument(f"{file}: $.environment.gpu: it was measured elsewhere")
+        return stored
+
+    def file(self, kernel: str) -> Path:
+        if not NAME_PATTERN.fullmatch(kernel):
+            raise InvalidDocument(f"{kernel!r} cannot name a kernel")
+        return self.folder / f"{kernel}.json"
+
+    def write(self, baseline: Measurement) -> Path:
+        """Store a baseline of one kernel, atomically; returns its file."""
+        (kernel,) = baseline.scope.kernels
+        ordered = sorted(baseline.results, key=lambda result: result.workload)
+        file = self.file(kernel)
+        write_atomically(file, measurement_json(replace(baseline, results=tuple(ordered))))
+        return file

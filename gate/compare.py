@@ -1,0 +1,118 @@
+"""Baseline against candidate, metric by metric: numbers only, no opinion on them."""
+
+from __future__ import annotations
+
+import math
+from statistics import median
+from typing import TYPE_CHECKING, Literal
+
+from gate.model import Comparison, Profile, StaticLaunch
+from gate.stats import Interval, half_range, log_deviation, log_ratio
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+CONFIDENCE = 0.99
+# A baseline noisier than the floor gets this many of its own deviations as tolerance: more than the
+# 99 % interval of three processes against three spans (4.60 * sqrt(2/3) = 3.76).
+NOISE_FACTOR = 5.0
+# What one session may differ from another with the same card and code: two machines agreed to
+# 0.01 %, and ncu's figures moved by up to 0.3 % (benchmarks/RESULTS.md).
+SESSION_RUNTIME = 0.0005
+SESSION_THROUGHPUT = 0.002
+
+
+def compare_runtime(
+    baseline: Sequence[float], candidate: Sequence[float], *, floor: float
+) -> Comparison:
+    """Process medians in nanoseconds, at least two on either side; `floor` is relative."""
+    interval = log_ratio(baseline, candidate, confidence=CONFIDENCE).widened(SESSION_RUNTIME)
+    noise = NOISE_FACTOR * log_deviation(baseline) + SESSION_RUNTIME
+    return _comparison(
+        "ns", median(baseline), median(candidate), interval, floor=floor, noise=noise
+    )
+
+
+def compare_throughput(
+    metric: str,
+    function: str,
+    *,
+    baseline: tuple[Mapping[str, float], Profile | None],
+    candidate: tuple[Mapping[str, float], Profile | None],
+    floor: float,
+) -> Comparison:
+    """A percentage of peak of one JIT function; the interval is what both sides' launches spread.
+
+    `baseline` and `candidate` are that function's metrics with the profile they came from. A zero
+    on either side counts as the change of -100 %, or as none where both are zero.
+    """
+    base, cand = baseline[0][metric], candidate[0][metric]
+    own = _spread(baseline[1], function, metric)
+    half = own + _spread(candidate[1], function, metric) + SESSION_THROUGHPUT
+    centre = _log_change(base, cand)
+    interval = Interval(centre, centre - half, centre + half)
+    noise = NOISE_FACTOR * own + SESSION_THROUGHPUT
+    return _comparison("%", base, cand, interval, floor=floor, noise=noise)
+
+
+def compare_exact(unit: str, baseline: float, candidate: float) -> Comparison:
+    """What a compiler decided: it repeats exactly, so any difference is one."""
+    change = candidate / baseline - 1 if baseline else float(candidate != baseline)
+    return Comparison(
+        unit=unit,
+        baseline=baseline,
+        candidate=candidate,
+        change=change,
+        low=change,
+        high=change,
+        tolerance=0.0,
+        tolerance_origin="exact",
+    )
+
+
+def static_metrics(launches: Sequence[StaticLaunch]) -> dict[str, tuple[str, float]]:
+    """The gated static metrics of one forward, as name -> (unit, value), the worst of its launches.
+
+    Spills count as bytes of stack and local memory a thread.
+    """
+    return {
+        "static.spill_bytes": ("B", max(x.stack_bytes + x.local_bytes for x in launches)),
+        "static.theoretical_occupancy": ("%", min(x.theoretical_occupancy_pct for x in launches)),
+        "static.global_load_bits": ("bit", min(x.widest_global_load_bits for x in launches)),
+    }
+
+
+LOWER_IS_BETTER = frozenset({"runtime", "static.spill_bytes"})
+
+
+def _comparison(
+    unit: str, baseline: float, candidate: float, interval: Interval, *, floor: float, noise: float
+) -> Comparison:
+    origin: Literal["floor", "noise"] = "noise" if noise > floor else "floor"
+    return Comparison(
+        unit=unit,
+        baseline=baseline,
+        candidate=candidate,
+        change=math.expm1(interval.centre),
+        low=math.expm1(interval.low),
+        high=math.expm1(interval.high),
+        tolerance=max(noise, floor),
+        tolerance_origin=origin,
+    )
+
+
+def _spread(profile: Profile | None, function: str, metric: str) -> float:
+    spread = profile.spread.get(function, {}).get(metric) if profile else None
+    return half_range(spread) if spread else 0.0
+
+
+# ln of a change that no honest pair of percentages reaches; finite, so that JSON can carry it.
+_VANISHED = -30.0
+
+
+def _log_change(baseline: float, candidate: float) -> float:
+    if baseline == candidate:
+        return 0.0
+    if candidate <= 0:
+        return _VANISHED
+    return math.log(candidate / baseline) if baseline > 0 else -_VANISHED

@@ -1,0 +1,73 @@
+"""`[tool.gate]` of the pyproject.toml in force, with the defaults that hold without it."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import cattrs
+
+from gate.errors import InvalidConfiguration
+from gate.model import GATED_METRICS
+from gate.schemas import schema_errors
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """Paths are absolute; tolerances are relative (0.01 is one per cent).
+
+    The floor of 1 % for runtime is about 20 times the deviation between fresh processes at half a
+    millisecond, and 2 % for throughput about 10 times ncu's own (`benchmarks/RESULTS.md`).
+    """
+
+    root: Path
+    kernels: Path
+    baselines: Path
+    target: str = "sm_89"
+    gates: tuple[str, ...] = GATED_METRICS
+    runtime_tolerance: float = 0.01
+    throughput_tolerance: float = 0.02
+    on_trade_off: Literal["fail", "warn"] = "fail"
+    processes: int = 5
+    correctness_timeout_s: float = 300.0
+    timing_timeout_s: float = 300.0
+    ncu_timeout_s: float = 300.0
+
+    def relative(self, path: Path) -> str:
+        """`path` as people write it, from the project's root where it lies below it."""
+        return str(path.relative_to(self.root) if path.is_relative_to(self.root) else path)
+
+
+def load_config(start: Path) -> Config:
+    """The configuration of the nearest pyproject.toml at or above `start`.
+
+    Raises InvalidConfiguration, naming the key, where `[tool.gate]` does not fit its schema.
+    """
+    file = _nearest(start.resolve())
+    table = _table(file) if file else {}
+    for place, message in schema_errors("config", table):
+        raise InvalidConfiguration(f"{file}: [tool.gate] {place}: {message}")
+    root = file.parent if file else start.resolve()
+    paths = {
+        "root": root,
+        "kernels": root / table.get("kernels", "kernels"),
+        "baselines": root / table.get("baselines", "baselines"),
+    }
+    return cattrs.structure({**table, **paths}, Config)
+
+
+def _nearest(start: Path) -> Path | None:
+    candidates = (folder / "pyproject.toml" for folder in (start, *start.parents))
+    return next((file for file in candidates if file.is_file()), None)
+
+
+def _table(file: Path) -> dict[str, Any]:
+    try:
+        with file.open("rb") as stream:
+            tool = tomllib.load(stream).get("tool", {})
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InvalidConfiguration(f"{file} is not TOML: {error}") from error
+    table: dict[str, Any] = tool.get("gate", {})
+    return table

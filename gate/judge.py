@@ -1,0 +1,257 @@
+"""The verdict: every gated thing of a measurement gets one status and one reason.
+
+Pure: the measurement is hostile input that has passed its schema, the baselines are trusted, and
+nothing here reads a file or a clock. Whatever cannot be compared is a failure of its own; nothing
+is green that was not proven.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from gate import findings as say
+from gate.compare import (
+    LOWER_IS_BETTER,
+    compare_exact,
+    compare_runtime,
+    compare_throughput,
+    static_metrics,
+)
+from gate.errors import most_severe
+from gate.model import (
+    RUNTIME,
+    Comparison,
+    Finding,
+    Measurement,
+    NcuBlock,
+    NotMeasured,
+    Result,
+    Static,
+    Status,
+    Timing,
+    Toolchain,
+    Verdict,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+DURATION = "gpu__time_duration.sum"
+# A helper launch below this share of the forward's profiled time has percentages that are noise,
+# and no weight that runtime would not show.
+GATED_SHARE = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What the trusted side decided. Tolerances are relative floors; `target` such as `sm_89`."""
+
+    require_gpu: bool
+    target: str
+    runtime_tolerance: float = 0.01
+    throughput_tolerance: float = 0.02
+    on_trade_off: Literal["fail", "warn"] = "fail"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """The trusted baselines: `load` gives a kernel's or None, `folder` says where they lie."""
+
+    load: Callable[[str], Measurement | None]
+    folder: str
+
+
+def judge(
+    measurement: Measurement, *, stored: Stored, required: Iterable[str], rules: Rules
+) -> Verdict:
+    """Compare every kernel of the measurement's scope with its baseline.
+
+    `required` names kernels that must be in the measurement, as `--all` demands.
+    """
+    scope = measurement.scope.kernels
+    findings = [say.kernel_missing(kernel) for kernel in sorted(set(required) - set(scope))]
+    by_kernel: dict[str, list[Result]] = {name: [] for name in scope}
+    for result in measurement.results:
+        by_kernel.setdefault(result.kernel, []).append(result)
+    for kernel, results in by_kernel.items():
+        if kernel not in scope:
+            findings.append(say.outside_scope(kernel))
+        findings.extend(_judge_kernel(kernel, results, measurement, stored, rules))
+    gpu = measurement.environment.gpu
+    return Verdict(
+        exit_code=most_severe(f.exit_code for f in findings),
+        baseline_folder=stored.folder,
+        gpu=gpu.name if gpu else None,
+        findings=tuple(findings),
+        not_checked=say.not_checked(measurement),
+    )
+
+
+def _judge_kernel(
+    kernel: str,
+    results: list[Result],
+    measurement: Measurement,
+    stored: Stored,
+    rules: Rules,
+) -> Iterator[Finding]:
+    on_gpu = measurement.environment.gpu is not None
+    if not results:
+        yield say.result_missing(kernel, "*")
+    for result in results:
+        yield say.contract(result)
+        yield say.correctness(result, on_gpu=on_gpu)
+    if rules.require_gpu and not on_gpu:
+        yield say.gpu_required(kernel, results)
+    baseline = stored.load(kernel)
+    if baseline is None:
+        yield say.no_baseline(kernel, "*", stored.folder, on_gpu=on_gpu)
+        return
+    changed = _toolchain_changes(
+        baseline.environment.toolchain, measurement.environment.toolchain, on_gpu=on_gpu
+    )
+    if changed:
+        yield say.other_toolchain(kernel, changed)
+        return
+    workloads = {result.workload: result for result in results}
+    for new in sorted(workloads.keys() - {result.workload for result in baseline.results}):
+        if not say.is_test_only(workloads[new]):
+            yield say.no_baseline(kernel, new, stored.folder, on_gpu=on_gpu)
+    for result in baseline.results:
+        yield from _judge_workload(result, workloads.get(result.workload), rules, on_gpu=on_gpu)
+
+
+def _judge_workload(
+    stored: Result, candidate: Result | None, rules: Rules, *, on_gpu: bool
+) -> Iterator[Finding]:
+    if candidate is None:
+        yield say.result_missing(stored.kernel, stored.workload)
+    elif candidate.signature != stored.signature:
+        yield say.workload_changed(stored, candidate)
+    elif on_gpu:
+        yield from _judge_performance(stored, candidate, rules)
+    else:
+        yield from _judge_static(stored, candidate, rules)
+
+
+# --------------------------------------------------------------------- runtime and throughput
+
+
+def _judge_performance(stored: Result, candidate: Result, rules: Rules) -> Iterator[Finding]:
+    runtime = None
+    if RUNTIME in stored.gates and isinstance(stored.timing, Timing):
+        runtime = _judge_runtime(stored.timing, candidate, rules)
+        yield runtime
+    metrics = [gate for gate in stored.gates if gate != RUNTIME]
+    if metrics and not isinstance(stored.ncu, NotMeasured):
+        for finding in _judge_throughput(stored, stored.ncu, candidate, metrics, rules):
+            yield say.as_trade_off(finding, runtime, stored, candidate, rules.on_trade_off)
+
+
+def _judge_runtime(stored: Timing, candidate: Result, rules: Rules) -> Finding:
+    timing = candidate.timing
+    if isinstance(timing, NotMeasured):
+        return say.not_measured(candidate, RUNTIME, timing)
+    if timing.method != stored.method:
+        return say.other_method(candidate, stored.method, timing.method)
+    comparison = compare_runtime(
+        stored.process_medians_ns, timing.process_medians_ns, floor=rules.runtime_tolerance
+    )
+    return say.compared(candidate, RUNTIME, comparison, status_of(RUNTIME, comparison))
+
+
+def _judge_throughput(
+    stored: Result, block: NcuBlock, candidate: Result, metrics: list[str], rules: Rules
+) -> Iterator[Finding]:
+    if isinstance(candidate.ncu, NotMeasured):
+        for metric in metrics:
+            yield say.not_measured(candidate, metric, candidate.ncu)
+        return
+    if _launches(stored) != _launches(candidate) or block.keys() != candidate.ncu.keys():
+        yield say.launches_changed(candidate, _launches(stored), _launches(candidate))
+        return
+    for function in _gated_functions(block):
+        for metric in metrics:
+            if metric not in candidate.ncu[function] or metric not in block[function]:
+                yield say.metric_missing(candidate, metric, function)
+                continue
+            comparison = compare_throughput(
+                metric,
+                function,
+                baseline=(block[function], stored.profile),
+                candidate=(candidate.ncu[function], candidate.profile),
+                floor=rules.throughput_tolerance,
+            )
+            status = status_of(metric, comparison)
+            yield say.compared(candidate, metric, comparison, status, function=function)
+
+
+def _launches(result: Result) -> dict[str, int]:
+    return dict(result.profile.launches) if result.profile else {}
+
+
+def _gated_functions(block: NcuBlock) -> list[str]:
+    total = sum(metrics.get(DURATION, 0.0) for metrics in block.values())
+    return [
+        function
+        for function, metrics in sorted(block.items())
+        if total == 0 or metrics.get(DURATION, 0.0) >= GATED_SHARE * total
+    ]
+
+
+# ------------------------------------------------------------------------------------ static
+
+
+def _judge_static(stored: Result, candidate: Result, rules: Rules) -> Iterator[Finding]:
+    if isinstance(stored.static, NotMeasured):
+        return
+    static = candidate.static
+    if isinstance(static, NotMeasured):
+        yield say.not_measured(candidate, "static", static)
+    elif static.target != stored.static.target or static.target != rules.target:
+        yield say.other_target(candidate, stored.static.target, static.target)
+    elif _functions(static) != _functions(stored.static):
+        yield say.launches_changed(candidate, _functions(stored.static), _functions(static))
+    else:
+        ours = static_metrics(static.launches)
+        for name, (unit, value) in static_metrics(stored.static.launches).items():
+            comparison = compare_exact(unit, value, ours[name][1])
+            yield say.compared(candidate, name, comparison, status_of(name, comparison))
+
+
+def _functions(static: Static) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for launch in static.launches:
+        counts[launch.function] = counts.get(launch.function, 0) + 1
+    return counts
+
+
+# ---------------------------------------------------------------------------------- statuses
+
+
+def status_of(metric: str, comparison: Comparison) -> Status:
+    """Regressed only if the interval lies wholly beyond the tolerance, fine only if wholly within.
+
+    Written so that a NaN, were one to get here, would end as inconclusive.
+    """
+    lower_is_better = metric in LOWER_IS_BETTER
+    worse = comparison.change if lower_is_better else -comparison.change
+    least_worse = comparison.low if lower_is_better else -comparison.high
+    most_worse = comparison.high if lower_is_better else -comparison.low
+    if least_worse > comparison.tolerance:
+        return Status.REGRESSED
+    if most_worse <= comparison.tolerance:
+        better = most_worse < 0 and worse < -comparison.tolerance
+        return Status.IMPROVED if better else Status.UNCHANGED
+    return Status.INCONCLUSIVE
+
+
+def _toolchain_changes(stored: Toolchain, ours: Toolchain, *, on_gpu: bool) -> tuple[str, ...]:
+    """What differs of what decides the figures: for compiled code alone, the compiler alone."""
+    names = ("torch", "triton", "cuda", "driver", "ncu") if on_gpu else ("triton",)
+    return tuple(
+        f"{name} {getattr(stored, name)} -> {getattr(ours, name)}"
+        for name in names
+        if getattr(stored, name) != getattr(ours, name)
+    )

@@ -1,0 +1,164 @@
+"""Turns a fresh measurement into stored baselines, or refuses where that would hide something."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gate.check import baselines_for, rules_of
+from gate.documents import measurement_json, select
+from gate.errors import ExitCode, InvalidConfiguration, RefusedBaseline
+from gate.git import changed_files, head_commit
+from gate.judge import Stored, judge
+from gate.model import RUNTIME, Anchor, BaselineInfo, Measurement, Timing, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from gate.baselines import Baselines
+    from gate.config import Config
+    from gate.kernels import KernelFolder
+
+MAX_LISTED = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """A baseline that may be stored: what it replaces, and how it compares with that."""
+
+    file: Path
+    baseline: Measurement
+    before: Measurement | None
+    verdict: Verdict | None
+
+    def diff(self) -> str:
+        """The change as its reviewer will see it."""
+        old = measurement_json(self.before).splitlines(keepends=True) if self.before else []
+        new = measurement_json(self.baseline).splitlines(keepends=True)
+        name = f"{self.file.parent.name}/{self.file.name}"
+        return "".join(difflib.unified_diff(old, new, f"a/{name}", f"b/{name}", n=1))
+
+
+def refuse_dirty_tree(config: Config) -> str:
+    """The commit that is about to be measured. Raises RefusedBaseline where files differ from it.
+
+    The baselines' own folder may differ: refreshing two GPUs in a row is one change.
+    """
+    commit = head_commit(config.root)
+    changed = changed_files(config.root, ignoring=config.baselines)
+    if changed:
+        more = f" and {len(changed) - MAX_LISTED} more" if len(changed) > MAX_LISTED else ""
+        raise RefusedBaseline(
+            f"the tree differs from {commit[:12]}: {', '.join(changed[:MAX_LISTED])}{more}",
+            hint="commit or stash first: a baseline names the commit it was measured at",
+        )
+    return commit
+
+
+def propose(
+    measurement: Measurement,
+    folders: Sequence[KernelFolder],
+    config: Config,
+    *,
+    commit: str,
+    reason: str,
+    accept_regression: bool,
+) -> tuple[Proposal, ...]:
+    """One proposal a kernel, or RefusedBaseline for the first that must not be stored."""
+    baselines = baselines_for(measurement, config)
+    return tuple(
+        _propose_one(
+            select(measurement, folder.name),
+            baselines,
+            config,
+            info=BaselineInfo(
+                commit=commit,
+                date=measurement.environment.date,
+                reason=reason,
+                kernel_sha256=folder.sha256(),
+                anchors={},
+            ),
+            accept_regression=accept_regression,
+        )
+        for folder in folders
+    )
+
+
+def _propose_one(
+    measured: Measurement,
+    baselines: Baselines,
+    config: Config,
+    *,
+    info: BaselineInfo,
+    accept_regression: bool,
+) -> Proposal:
+    (kernel,) = measured.scope.kernels
+    before = baselines.load(kernel)
+    anchors = _anchors(measured, info, before)
+    baseline = replace(measured, baseline=replace(info, anchors=anchors))
+    _refuse_unfit(_against(baseline, baseline, config), kernel)
+    verdict = _against(measured, before, config) if before else None
+    if verdict and not accept_regression:
+        _refuse_worse(verdict, kernel)
+    return Proposal(file=baselines.file(kernel), baseline=baseline, before=before, verdict=verdict)
+
+
+def _against(measured: Measurement, baseline: Measurement, config: Config) -> Verdict:
+    # A refresh after an upgrade is what a changed toolchain asks for: the figures still compare.
+    toolchain = measured.environment.toolchain
+    same = replace(baseline, environment=replace(baseline.environment, toolchain=toolchain))
+    return judge(
+        measured,
+        stored=Stored(load=lambda _kernel: same, folder="the stored baseline"),
+        required=(),
+        rules=rules_of(config, require_gpu=False),
+    )
+
+
+def _refuse_unfit(itself: Verdict, kernel: str) -> None:
+    """A baseline judged by itself must pass: it is complete, correct, and steady enough."""
+    broken = [f for f in itself.findings if f.exit_code is itself.exit_code]
+    if itself.exit_code is ExitCode.PASSED:
+        return
+    first = broken[0]
+    error = RefusedBaseline(
+        f"{kernel}/{first.workload} cannot be a baseline: {first.subject}: {first.reason.message}",
+        hint=first.next_step or "nothing was written",
+    )
+    error.exit_code = itself.exit_code
+    raise error
+
+
+def _refuse_worse(verdict: Verdict, kernel: str) -> None:
+    worse = [f for f in verdict.findings if f.exit_code is ExitCode.REGRESSED]
+    if worse:
+        raise RefusedBaseline(
+            f"{kernel}/{worse[0].workload} is worse than its baseline: {worse[0].reason.message}",
+            hint="if that is meant, say so with --accept-regression and in --reason",
+        )
+
+
+def _anchors(
+    measured: Measurement, info: BaselineInfo, before: Measurement | None
+) -> dict[str, Mapping[str, Anchor]]:
+    """The best runtime that each workload ever had, carried from baseline to baseline."""
+    known = before.baseline.anchors if before and before.baseline else {}
+    anchors: dict[str, Mapping[str, Anchor]] = {}
+    for result in measured.results:
+        if not isinstance(result.timing, Timing):
+            continue
+        ordered = sorted(result.timing.process_medians_ns)
+        ours = Anchor(value=ordered[len(ordered) // 2], commit=info.commit, date=info.date)
+        theirs = known.get(result.workload, {}).get(RUNTIME)
+        best = theirs if theirs and theirs.value <= ours.value else ours
+        anchors[result.workload] = {RUNTIME: best}
+    return anchors
+
+
+def require_reason(reason: str) -> str:
+    """Raises InvalidConfiguration for an empty reason: a baseline says why it moved."""
+    if not reason.strip():
+        raise InvalidConfiguration("a baseline needs a reason", hint='--reason "why it changes"')
+    return reason.strip()

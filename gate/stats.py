@@ -1,0 +1,100 @@
+"""The statistics of a verdict: pure arithmetic on process medians and spreads."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from statistics import fmean, variance
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# Bisection halves an interval of width 2^10 until it is below double precision.
+_BISECTIONS = 80
+_WIDEST_QUANTILE = 1024.0
+_CONTINUED_FRACTION_TERMS = 300
+_TINY = 1e-300
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A log ratio ln(candidate / baseline) with its confidence bounds."""
+
+    centre: float
+    low: float
+    high: float
+
+    def widened(self, half: float) -> Interval:
+        return Interval(self.centre, self.low - half, self.high + half)
+
+
+def log_ratio(
+    baseline: Sequence[float], candidate: Sequence[float], *, confidence: float
+) -> Interval:
+    """Student's two-sided interval of the difference of mean logarithms, pooled variance.
+
+    Each element is one fresh process's median, at least two on either side; all are positive.
+    Source: Student 1908; e.g. NIST/SEMATECH e-Handbook of Statistical Methods, 1.3.5.3.
+    """
+    base, cand = [math.log(v) for v in baseline], [math.log(v) for v in candidate]
+    freedom = len(base) + len(cand) - 2
+    pooled = ((len(base) - 1) * variance(base) + (len(cand) - 1) * variance(cand)) / freedom
+    half = student_quantile(0.5 + confidence / 2, freedom) * math.sqrt(
+        pooled * (1 / len(base) + 1 / len(cand))
+    )
+    centre = fmean(cand) - fmean(base)
+    return Interval(centre, centre - half, centre + half)
+
+
+def log_deviation(values: Sequence[float]) -> float:
+    """Sample standard deviation of the logarithms: a relative deviation for small ones."""
+    return math.sqrt(variance([math.log(v) for v in values]))
+
+
+def half_range(spread: tuple[float, float]) -> float:
+    """Half of the distance from the lowest to the highest value, relative to their middle."""
+    low, high = spread
+    return (high - low) / (high + low) if high + low > 0 else 0.0
+
+
+def student_quantile(probability: float, freedom: int) -> float:
+    """The `probability` (above 0.5) quantile of Student's t with `freedom` degrees of freedom."""
+    low, high = 0.0, _WIDEST_QUANTILE
+    for _ in range(_BISECTIONS):
+        middle = (low + high) / 2
+        if student_cdf(middle, freedom) < probability:
+            low = middle
+        else:
+            high = middle
+    return high
+
+
+def student_cdf(t: float, freedom: int) -> float:
+    """P(T <= t) for t >= 0. Source: Abramowitz and Stegun 26.5.27 and 26.7.1."""
+    return 1 - _incomplete_beta(freedom / (freedom + t * t), freedom / 2, 0.5) / 2
+
+
+def _incomplete_beta(x: float, a: float, b: float) -> float:
+    """The regularised I_x(a, b) by its continued fraction (Abramowitz and Stegun 26.5.8)."""
+    if x <= 0 or x >= 1:
+        return 0.0 if x <= 0 else 1.0
+    if x > (a + 1) / (a + b + 2):
+        return 1 - _incomplete_beta(1 - x, b, a)
+    log_front = (
+        math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x)
+    )
+    return math.exp(log_front) / (a * _beta_fraction(x, a, b))
+
+
+def _beta_fraction(x: float, a: float, b: float) -> float:
+    """1 + d1/(1 + d2/(1 + ...)), evaluated from its last kept term."""
+    value = 1.0
+    for term in range(_CONTINUED_FRACTION_TERMS, 0, -1):
+        m, odd = divmod(term, 2)
+        if odd:
+            d = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
+        else:
+            d = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
+        value = 1 + d / (value or _TINY)
+    return value

@@ -1,0 +1,53 @@
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gate.stats import half_range, log_deviation, log_ratio, student_quantile
+
+DURATIONS = st.lists(
+    st.floats(min_value=1.0, max_value=1e12, allow_nan=False), min_size=2, max_size=20
+)
+
+
+@pytest.mark.parametrize(
+    ("probability", "freedom", "expected"),
+    [
+        (0.975, 1, 12.7062),
+        (0.995, 4, 4.6041),
+        (0.995, 8, 3.3554),
+        (0.975, 30, 2.0423),
+        (0.999, 2, 22.3271),
+    ],
+)
+def test_student_quantile_agrees_with_the_printed_tables(probability, freedom, expected):
+    assert student_quantile(probability, freedom) == pytest.approx(expected, abs=1e-4)
+
+
+def test_the_interval_is_the_textbook_one():
+    interval = log_ratio([100.0, 102.0, 101.0], [110.0, 111.0, 109.0], confidence=0.95)
+    assert interval.centre == pytest.approx(math.log(110 / 101), abs=1e-4)
+    assert interval.high - interval.centre == pytest.approx(0.02155, abs=2e-4)
+
+
+@given(DURATIONS, DURATIONS, st.floats(min_value=1e-3, max_value=1e3))
+def test_a_unit_does_not_matter(base, cand, scale):
+    plain = log_ratio(base, cand, confidence=0.99)
+    scaled = log_ratio([v * scale for v in base], [v * scale for v in cand], confidence=0.99)
+    assert scaled.centre == pytest.approx(plain.centre, abs=1e-9)
+    assert scaled.low == pytest.approx(plain.low, abs=1e-5)
+
+
+@given(DURATIONS, DURATIONS)
+def test_the_order_of_processes_does_not_matter(base, cand):
+    forward = log_ratio(base, cand, confidence=0.99)
+    backward = log_ratio(base[::-1], cand[::-1], confidence=0.99)
+    assert forward.centre == pytest.approx(backward.centre, abs=1e-9)
+    assert forward.high == pytest.approx(backward.high, abs=1e-6)
+
+
+def test_spread_measures():
+    assert half_range((99.0, 101.0)) == pytest.approx(0.01)
+    assert half_range((0.0, 0.0)) == 0.0
+    assert log_deviation([100.0, 101.0]) == pytest.approx(0.00704, abs=1e-4)

@@ -16,9 +16,9 @@ from gate.errors import GateError, MissingExtra
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gate.check import GpuMode, Plan
     from gate.config import Config
     from gate.kernels import KernelFolder
+    from gate.measure import GpuMode, Plan
     from gate.model import Measurement, Verdict
 
 FILE = click.Path(dir_okay=False, path_type=Path)
@@ -256,13 +256,13 @@ def measure_now(
             f"measuring needs {', '.join(missing)}",
             hint="pip install 'gpu-regression-gate[gpu]'",
         )
-    from gate import check as glue
+    from gate import measure as steps
 
     config = load_config(Path.cwd())
     folders = discover(config.kernels, kernels)
-    plan = glue.make_plan(default_mode(gpu), config, seed=seed, processes=processes)  # type: ignore[arg-type]
+    plan = steps.make_plan(default_mode(gpu), config, seed=seed, processes=processes)  # type: ignore[arg-type]
     click.echo(f"seed {plan.seed} (repeat with --seed {plan.seed})", err=True)
-    return config, plan, folders, glue.measure(folders, plan, config, Progress())
+    return config, plan, folders, steps.measure(folders, plan, config, Progress())
 
 
 def write_measurement(file: Path, measurement: Measurement) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from statistics import fmean, variance
+from functools import cache
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def log_ratio(
     """
     base, cand = [math.log(v) for v in baseline], [math.log(v) for v in candidate]
     freedom = len(base) + len(cand) - 2
-    pooled = ((len(base) - 1) * variance(base) + (len(cand) - 1) * variance(cand)) / freedom
+    pooled = (_squares(base) + _squares(cand)) / freedom
     half = student_quantile(0.5 + confidence / 2, freedom) * math.sqrt(
         pooled * (1 / len(base) + 1 / len(cand))
     )
@@ -49,7 +50,13 @@ def log_ratio(
 
 def log_deviation(values: Sequence[float]) -> float:
     """Sample standard deviation of the logarithms: a relative deviation for small ones."""
-    return math.sqrt(variance([math.log(v) for v in values]))
+    return math.sqrt(_squares([math.log(v) for v in values]) / (len(values) - 1))
+
+
+def _squares(values: Sequence[float]) -> float:
+    """The sum of squared deviations from the mean."""
+    mean = fmean(values)
+    return math.fsum((v - mean) ** 2 for v in values)
 
 
 def half_range(spread: tuple[float, float]) -> float:
@@ -58,6 +65,7 @@ def half_range(spread: tuple[float, float]) -> float:
     return (high - low) / (high + low) if high + low > 0 else 0.0
 
 
+@cache
 def student_quantile(probability: float, freedom: int) -> float:
     """The `probability` (above 0.5) quantile of Student's t with `freedom` degrees of freedom."""
     low, high = 0.0, _WIDEST_QUANTILE

@@ -1,0 +1,251 @@
+"""Steps 1 to 5: everything that runs or reads the kernels, collected into one measurement."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from gate import correctness, ncu, static, timing
+from gate.config import Config
+from gate.contract import check_contract
+from gate.environment import (
+    driver_version,
+    find_gpu,
+    read_environment,
+    read_state,
+    refuse_busy,
+)
+from gate.errors import MachineUnfit
+from gate.findings import TEST_ONLY
+from gate.kernels import KernelFolder
+from gate.model import (
+    SCHEMA_VERSION,
+    STEPS,
+    Contract,
+    Correctness,
+    Gpu,
+    Measurement,
+    NotMeasured,
+    Profile,
+    Result,
+    Scope,
+    Timing,
+)
+from gate.progress import Progress
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gate.kernels import Workload
+    from gate.model import NcuBlock, StepName
+
+GpuMode = Literal["auto", "require", "skip"]
+MAX_SEED = 2**31
+NCU_PROCESSES = 2
+NCU_FORWARDS = 3
+
+NOT_BENCHMARKED = NotMeasured(status="not_run", reason=TEST_ONLY, message="it is tested only")
+NO_GPU = NotMeasured(status="not_run", reason="no_gpu", message="this machine has no GPU")
+SKIPPED = NotMeasured(status="not_run", reason="skipped", message="--gpu skip was given")
+INCORRECT = NotMeasured(
+    status="not_run", reason="incorrect", message="not run, since the kernel is not correct"
+)
+CONTRACT_BROKEN = NotMeasured(
+    status="not_run", reason="contract_broken", message="not run, since the contract is broken"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What one measurement does: on which GPU, or why on none."""
+
+    gpu: Gpu | None
+    no_gpu: NotMeasured
+    seed: int
+    processes: int
+
+    @property
+    def steps(self) -> tuple[StepName, ...]:
+        return STEPS if self.gpu else ("contract", "correctness", "static")
+
+
+def make_plan(mode: GpuMode, config: Config, *, seed: int | None, processes: int | None) -> Plan:
+    """Decide before anything runs. Raises MachineUnfit: no GPU under `require`, or a busy one."""
+    gpu = None if mode == "skip" else find_gpu()
+    if gpu is None and mode == "require":
+        raise MachineUnfit(
+            "a GPU is required here and this machine has none",
+            hint="gate doctor says what is missing; --gpu skip checks what needs no GPU",
+        )
+    if gpu is not None:
+        refuse_busy(gpu)
+    return Plan(
+        gpu=gpu,
+        no_gpu=SKIPPED if mode == "skip" else NO_GPU,
+        seed=secrets.randbelow(MAX_SEED) if seed is None else seed,
+        processes=config.processes if processes is None else processes,
+    )
+
+
+def measure(
+    folders: Sequence[KernelFolder], plan: Plan, config: Config, progress: Progress
+) -> Measurement:
+    """Steps 1 to 5 for every workload of `folders`; whatever a candidate does becomes a result."""
+    ncu_path = ncu.find_ncu() if plan.gpu else None
+    environment = read_environment(
+        plan.gpu,
+        driver=driver_version() if plan.gpu else None,
+        ncu=ncu.ncu_version(ncu_path) if ncu_path else None,
+    )
+    measured = [
+        result
+        for folder in folders
+        for result in KernelRun(folder, plan, config, progress, ncu_path).results()
+    ]
+    state = read_state(plan.gpu.uuid) if plan.gpu else None
+    return Measurement(
+        schema_version=SCHEMA_VERSION,
+        scope=Scope(kernels=tuple(folder.name for folder in folders), steps=plan.steps),
+        environment=replace(environment, state_after=state),
+        results=tuple(measured),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class KernelRun:
+    """The five steps on one kernel folder, each told what the steps before it found."""
+
+    folder: KernelFolder
+    plan: Plan
+    config: Config
+    progress: Progress
+    ncu_path: Path | None
+
+    def results(self) -> list[Result]:
+        violations = check_contract(self.folder.source())
+        if violations:
+            return self._broken(Contract(status="failed", violations=violations))
+        benchmarked = [w for w in self.folder.workloads if w.benchmark]
+        analysed = self._analyse(benchmarked)
+        exceeded = tuple(v for outcome in analysed.values() for v in outcome.violations)
+        if exceeded:
+            return self._broken(Contract(status="failed", violations=exceeded))
+        tested = self._test()
+        correct = all(c.status == "passed" for c in tested.values())
+        timings, signatures = self._time(benchmarked, correct=correct)
+        profiled = self._profile(benchmarked, timings)
+        return [
+            Result(
+                kernel=self.folder.name,
+                workload=w.name,
+                signature=signatures.get(w.name) or self._signature(analysed, w),
+                gates=w.gates or self.config.gates,
+                contract=Contract(status="passed"),
+                correctness=tested[w.name],
+                static=analysed[w.name].static if w.benchmark else NOT_BENCHMARKED,
+                timing=timings.get(w.name, NOT_BENCHMARKED),
+                ncu=profiled[w.name][0] if w.benchmark else NOT_BENCHMARKED,
+                profile=profiled[w.name][1] if w.benchmark else None,
+            )
+            for w in self.folder.workloads
+        ]
+
+    def _broken(self, contract: Contract) -> list[Result]:
+        """Code that breaks the contract is not run."""
+        return [
+            Result(
+                kernel=self.folder.name,
+                workload=w.name,
+                signature=(),
+                gates=w.gates or self.config.gates,
+                contract=contract,
+                correctness=Correctness(
+                    status="not_run", backend="none", message=CONTRACT_BROKEN.message
+                ),
+                static=CONTRACT_BROKEN,
+                timing=CONTRACT_BROKEN,
+                ncu=CONTRACT_BROKEN,
+            )
+            for w in self.folder.workloads
+        ]
+
+    def _analyse(self, benchmarked: Sequence[Workload]) -> dict[str, static.StaticOutcome]:
+        target = self.config.target
+        if self.plan.gpu:
+            target = "sm_" + self.plan.gpu.compute_capability.replace(".", "")
+        with self.progress.step(f"{self.folder.name}: compiling for {target}"):
+            return static.analyse(
+                self.folder,
+                benchmarked,
+                target=target,
+                timeout_s=self.config.correctness_timeout_s,
+            )
+
+    def _test(self) -> dict[str, Correctness]:
+        device: Literal["cuda", "interpreter"] = "cuda" if self.plan.gpu else "interpreter"
+        with self.progress.step(f"{self.folder.name}: testing on {device}"):
+            return correctness.run_tests(
+                self.folder,
+                self.folder.workloads,
+                device=device,
+                seed=self.plan.seed,
+                timeout_s=self.config.correctness_timeout_s,
+            )
+
+    def _time(
+        self, benchmarked: Sequence[Workload], *, correct: bool
+    ) -> tuple[dict[str, Timing | NotMeasured], dict[str, tuple[str, ...]]]:
+        if self.plan.gpu is None or not correct or not benchmarked:
+            gap = INCORRECT if self.plan.gpu else self.plan.no_gpu
+            return {w.name: gap for w in benchmarked}, {}
+        with self.progress.step(
+            f"{self.folder.name}: timing in {self.plan.processes} fresh processes"
+        ):
+            return timing.measure(
+                self.folder,
+                benchmarked,
+                gpu=self.plan.gpu,
+                fresh_processes=self.plan.processes,
+                seed=self.plan.seed,
+                timeout_s=self.config.timing_timeout_s,
+            )
+
+    def _profile(
+        self, benchmarked: Sequence[Workload], timings: dict[str, Timing | NotMeasured]
+    ) -> dict[str, tuple[NcuBlock | NotMeasured, Profile | None]]:
+        return {w.name: self._profile_one(w, timings[w.name]) for w in benchmarked}
+
+    def _profile_one(
+        self, workload: Workload, timed: Timing | NotMeasured
+    ) -> tuple[NcuBlock | NotMeasured, Profile | None]:
+        if isinstance(timed, NotMeasured):
+            return timed, None
+        if self.ncu_path is None:
+            return NCU_MISSING, None
+        with self.progress.step(f"{self.folder.name}/{workload.name}: profiling with ncu"):
+            outcome = ncu.profile(
+                self.folder,
+                workload,
+                ncu=self.ncu_path,
+                processes=NCU_PROCESSES,
+                forwards=NCU_FORWARDS,
+                seed=self.plan.seed,
+                timeout_s=self.config.ncu_timeout_s,
+            )
+        return outcome.ncu, outcome.profile
+
+    @staticmethod
+    def _signature(
+        analysed: dict[str, static.StaticOutcome], workload: Workload
+    ) -> tuple[str, ...]:
+        outcome = analysed.get(workload.name)
+        return outcome.signature if outcome else ()
+
+
+NCU_MISSING = NotMeasured(
+    status="failed",
+    reason="ncu_missing",
+    message="Nsight Compute (ncu) was not found; gate doctor says where it is looked for",
+)

@@ -30,7 +30,6 @@ from gate.model import (
     Result,
     Static,
     Status,
-    Timing,
     Toolchain,
     Verdict,
 )
@@ -129,6 +128,8 @@ def _judge_workload(
         yield say.result_missing(stored.kernel, stored.workload)
     elif candidate.signature != stored.signature:
         yield say.workload_changed(stored, candidate)
+    elif say.is_test_only(stored):
+        return
     elif on_gpu:
         yield from _judge_performance(stored, candidate, rules)
     else:
@@ -140,51 +141,63 @@ def _judge_workload(
 
 def _judge_performance(stored: Result, candidate: Result, rules: Rules) -> Iterator[Finding]:
     runtime = None
-    if RUNTIME in stored.gates and isinstance(stored.timing, Timing):
-        runtime = _judge_runtime(stored.timing, candidate, rules)
+    if RUNTIME in stored.gates:
+        runtime = _judge_runtime(stored, candidate, rules)
         yield runtime
     metrics = [gate for gate in stored.gates if gate != RUNTIME]
-    if metrics and not isinstance(stored.ncu, NotMeasured):
-        for finding in _judge_throughput(stored, stored.ncu, candidate, metrics, rules):
-            yield say.as_trade_off(finding, runtime, stored, candidate, rules.on_trade_off)
+    for finding in _judge_throughput(stored, candidate, metrics, rules):
+        yield say.as_trade_off(finding, runtime, stored, candidate, rules.on_trade_off)
 
 
-def _judge_runtime(stored: Timing, candidate: Result, rules: Rules) -> Finding:
-    timing = candidate.timing
-    if isinstance(timing, NotMeasured):
-        return say.not_measured(candidate, RUNTIME, timing)
-    if timing.method != stored.method:
-        return say.other_method(candidate, stored.method, timing.method)
+def _judge_runtime(stored: Result, candidate: Result, rules: Rules) -> Finding:
+    theirs, ours = stored.timing, candidate.timing
+    if isinstance(theirs, NotMeasured):
+        return say.not_measured(candidate, RUNTIME, theirs)
+    if isinstance(ours, NotMeasured):
+        return say.not_measured(candidate, RUNTIME, ours)
+    if ours.method != theirs.method:
+        return say.other_method(candidate, theirs.method, ours.method)
     comparison = compare_runtime(
-        stored.process_medians_ns, timing.process_medians_ns, floor=rules.runtime_tolerance
+        theirs.process_medians_ns, ours.process_medians_ns, floor=rules.runtime_tolerance
     )
     return say.compared(candidate, RUNTIME, comparison, status_of(RUNTIME, comparison))
 
 
 def _judge_throughput(
-    stored: Result, block: NcuBlock, candidate: Result, metrics: list[str], rules: Rules
+    stored: Result, candidate: Result, metrics: list[str], rules: Rules
 ) -> Iterator[Finding]:
-    if isinstance(candidate.ncu, NotMeasured):
+    theirs, ours = stored.ncu, candidate.ncu
+    if isinstance(theirs, NotMeasured) or isinstance(ours, NotMeasured):
+        gap = theirs if isinstance(theirs, NotMeasured) else ours
+        assert isinstance(gap, NotMeasured)
         for metric in metrics:
-            yield say.not_measured(candidate, metric, candidate.ncu)
-        return
-    if _launches(stored) != _launches(candidate) or block.keys() != candidate.ncu.keys():
+            yield say.not_measured(candidate, metric, gap)
+    elif _launches(stored) != _launches(candidate) or theirs.keys() != ours.keys():
         yield say.launches_changed(candidate, _launches(stored), _launches(candidate))
-        return
-    for function in _gated_functions(block):
-        for metric in metrics:
-            if metric not in candidate.ncu[function] or metric not in block[function]:
-                yield say.metric_missing(candidate, metric, function)
-                continue
-            comparison = compare_throughput(
-                metric,
-                function,
-                baseline=(block[function], stored.profile),
-                candidate=(candidate.ncu[function], candidate.profile),
-                floor=rules.throughput_tolerance,
-            )
-            status = status_of(metric, comparison)
-            yield say.compared(candidate, metric, comparison, status, function=function)
+    else:
+        for function in _gated_functions(theirs):
+            for metric in metrics:
+                yield _judge_metric(metric, function, stored, candidate, rules)
+
+
+def _judge_metric(
+    metric: str, function: str, stored: Result, candidate: Result, rules: Rules
+) -> Finding:
+    assert not isinstance(stored.ncu, NotMeasured)
+    assert not isinstance(candidate.ncu, NotMeasured)
+    theirs, ours = stored.ncu[function], candidate.ncu[function]
+    if metric not in theirs or metric not in ours:
+        return say.metric_missing(candidate, metric, function)
+    comparison = compare_throughput(
+        metric,
+        function,
+        baseline=(theirs, stored.profile),
+        candidate=(ours, candidate.profile),
+        floor=rules.throughput_tolerance,
+    )
+    return say.compared(
+        candidate, metric, comparison, status_of(metric, comparison), function=function
+    )
 
 
 def _launches(result: Result) -> dict[str, int]:
@@ -204,19 +217,19 @@ def _gated_functions(block: NcuBlock) -> list[str]:
 
 
 def _judge_static(stored: Result, candidate: Result, rules: Rules) -> Iterator[Finding]:
-    if isinstance(stored.static, NotMeasured):
-        return
-    static = candidate.static
-    if isinstance(static, NotMeasured):
-        yield say.not_measured(candidate, "static", static)
-    elif static.target != stored.static.target or static.target != rules.target:
-        yield say.other_target(candidate, stored.static.target, static.target)
-    elif _functions(static) != _functions(stored.static):
-        yield say.launches_changed(candidate, _functions(stored.static), _functions(static))
+    theirs, ours = stored.static, candidate.static
+    if isinstance(theirs, NotMeasured):
+        yield say.not_measured(candidate, "static", theirs)
+    elif isinstance(ours, NotMeasured):
+        yield say.not_measured(candidate, "static", ours)
+    elif ours.target != theirs.target or ours.target != rules.target:
+        yield say.other_target(candidate, theirs.target, ours.target)
+    elif _functions(ours) != _functions(theirs):
+        yield say.launches_changed(candidate, _functions(theirs), _functions(ours))
     else:
-        ours = static_metrics(static.launches)
-        for name, (unit, value) in static_metrics(stored.static.launches).items():
-            comparison = compare_exact(unit, value, ours[name][1])
+        after = static_metrics(ours.launches)
+        for name, (unit, value) in static_metrics(theirs.launches).items():
+            comparison = compare_exact(unit, value, after[name][1])
             yield say.compared(candidate, name, comparison, status_of(name, comparison))
 
 

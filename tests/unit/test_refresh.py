@@ -1,0 +1,145 @@
+from dataclasses import replace
+
+import pytest
+
+from gate.errors import ExitCode, InvalidConfiguration, RefusedBaseline
+from gate.kernels import KernelFolder, Workload
+from gate.model import RUNTIME, SM_THROUGHPUT, Correctness, NotMeasured
+from gate.refresh import propose, refuse_dirty_tree, require_reason
+from tests.factories import FUNCTION, MEDIANS, METRICS, TOOLCHAIN, measurement, result, timing
+
+COMMIT = "c" * 40
+
+
+@pytest.fixture
+def folder(project):
+    path = project.root / "kernels" / "conv"
+    path.mkdir(parents=True)
+    (path / "kernel.py").write_text("# a kernel\n")
+    (path / "reference.py").write_text("# a reference\n")
+    project.commit("a kernel")
+    return KernelFolder(name="conv", path=path, workloads=(Workload(name="flagship"),))
+
+
+def proposed(project, folder, candidate, *, accept=False):
+    (proposal,) = propose(
+        candidate,
+        [folder],
+        project.config,
+        commit=COMMIT,
+        reason="because",
+        accept_regression=accept,
+    )
+    return proposal
+
+
+def store(project, folder, candidate):
+    proposal = proposed(project, folder, candidate)
+    proposal.file.parent.mkdir(parents=True, exist_ok=True)
+    from gate.baselines import Baselines
+
+    Baselines(proposal.file.parent, "sm_89").write(proposal.baseline)
+
+
+def slower(factor):
+    return measurement(result(timing=timing(tuple(m * factor for m in MEDIANS))))
+
+
+def test_a_first_baseline_says_who_measured_what(project, folder):
+    proposal = proposed(project, folder, measurement())
+    info = proposal.baseline.baseline
+    assert (info.commit, info.reason, len(info.kernel_sha256)) == (COMMIT, "because", 64)
+    assert info.anchors["flagship"][RUNTIME].value == 356_500.0
+    assert proposal.before is None
+    assert proposal.diff().startswith("--- a/nvidia-h100-80gb-hbm3/conv.json")
+
+
+def test_a_worse_result_needs_to_be_accepted(project, folder):
+    store(project, folder, measurement())
+    with pytest.raises(RefusedBaseline, match=r"runtime rose by 20\.0%") as refusal:
+        proposed(project, folder, slower(1.2))
+    assert refusal.value.exit_code is ExitCode.REGRESSED
+    assert "--accept-regression" in refusal.value.hint
+    accepted = proposed(project, folder, slower(1.2), accept=True)
+    assert '-          "process_medians_ns"' not in accepted.diff()
+    assert "427800.0" in accepted.diff()
+
+
+def test_a_throughput_that_fell_needs_to_be_accepted_too(project, folder):
+    store(project, folder, measurement())
+    ncu = {FUNCTION: {**METRICS, SM_THROUGHPUT: 20.0}}
+    with pytest.raises(RefusedBaseline, match="SM throughput fell"):
+        proposed(project, folder, measurement(result(ncu=ncu)))
+
+
+def test_an_upgraded_toolchain_is_no_reason_to_refuse_and_none_to_hide(project, folder):
+    store(project, folder, measurement())
+    upgraded = replace(TOOLCHAIN, triton="3.7.1")
+    same = proposed(project, folder, measurement(toolchain=upgraded))
+    assert same.baseline.environment.toolchain.triton == "3.7.1"
+    worse = replace(slower(1.2), environment=same.baseline.environment)
+    with pytest.raises(RefusedBaseline, match="runtime rose"):
+        proposed(project, folder, worse)
+
+
+def test_the_anchor_stays_at_the_best(project, folder):
+    store(project, folder, measurement())
+    creeping = proposed(project, folder, slower(1.005))
+    assert creeping.baseline.baseline.anchors["flagship"][RUNTIME].value == 356_500.0
+    faster = proposed(project, folder, slower(0.9))
+    assert faster.baseline.baseline.anchors["flagship"][RUNTIME].value == pytest.approx(320_850.0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said", "exit_code"),
+    [
+        (
+            {"correctness": Correctness(status="failed", backend="cuda", message="off by one")},
+            "off by one",
+            ExitCode.INCORRECT,
+        ),
+        (
+            {"correctness": Correctness(status="not_run", backend="none", message="no test")},
+            "no test",
+            ExitCode.ENVIRONMENT,
+        ),
+    ],
+)
+def test_what_does_not_pass_by_itself_cannot_be_a_baseline(
+    project, folder, changes, said, exit_code
+):
+    with pytest.raises(RefusedBaseline, match=said) as refusal:
+        proposed(project, folder, measurement(result(**changes)), accept=True)
+    assert refusal.value.exit_code is exit_code
+
+
+@pytest.mark.parametrize("step", ["timing", "ncu"])
+def test_a_step_without_figures_cannot_be_a_baseline(project, folder, step):
+    gap = NotMeasured(status="failed", reason="counter_permission", message="no counters")
+    with pytest.raises(RefusedBaseline, match="no counters") as refusal:
+        proposed(project, folder, measurement(result(**{step: gap})))
+    assert refusal.value.exit_code is ExitCode.ENVIRONMENT
+
+
+def test_a_dirty_tree_is_refused_but_for_the_baselines(project, folder):
+    head = project.git("rev-parse", "HEAD")
+    baselines = project.root / "baselines"
+    baselines.mkdir()
+    (baselines / "new.json").write_text("{}")
+    assert refuse_dirty_tree(project.config) == head
+    (folder.path / "kernel.py").write_text("# another\n")
+    (project.root / "untracked").write_text("")
+    with pytest.raises(RefusedBaseline, match=r"kernels/conv/kernel.py, untracked"):
+        refuse_dirty_tree(project.config)
+
+
+def test_outside_of_a_repository_there_is_no_commit_to_name(tmp_path, project):
+    (project.root / ".git").rename(project.root / "not-git")
+    with pytest.raises(InvalidConfiguration, match="git rev-parse"):
+        refuse_dirty_tree(project.config)
+
+
+@pytest.mark.parametrize("reason", ["", "   ", "\n"])
+def test_a_reason_is_words(reason):
+    with pytest.raises(InvalidConfiguration, match="needs a reason"):
+        require_reason(reason)

@@ -13,7 +13,6 @@ from gate.model import (
     Comparison,
     Contract,
     Finding,
-    Measurement,
     NcuBlock,
     NotMeasured,
     Reason,
@@ -75,13 +74,13 @@ def is_test_only(result: Result) -> bool:
 def contract(result: Result) -> Finding:
     checked = result.contract
     if isinstance(checked, Contract) and checked.status == "passed":
-        return _finding(result, "contract", Status.PASSED, "contract_kept", "every rule is kept")
+        return finding_of(result, "contract", Status.PASSED, "contract_kept", "every rule is kept")
     if isinstance(checked, NotMeasured):
         return not_measured(result, "contract", checked)
     first = checked.violations[0] if checked.violations else None
     where = f"kernel.py:{first.line}: {first.message}" if first else "no violation was given"
     more = f" (and {len(checked.violations) - 1} more)" if len(checked.violations) > 1 else ""
-    return _finding(
+    return finding_of(
         result,
         "contract",
         Status.FAILED,
@@ -96,9 +95,9 @@ def correctness(result: Result, *, on_gpu: bool) -> Finding:
     checked = result.correctness
     if checked.status == "passed" and on_gpu and checked.backend != "cuda":
         message = f"it was tested on {checked.backend} and not on the GPU"
-        return _missing(result, "correctness", "not_tested_on_gpu", message, ExitCode.ENVIRONMENT)
+        return missing(result, "correctness", "not_tested_on_gpu", message, ExitCode.ENVIRONMENT)
     if checked.status == "passed":
-        return _finding(
+        return finding_of(
             result,
             "correctness",
             Status.PASSED,
@@ -106,16 +105,14 @@ def correctness(result: Result, *, on_gpu: bool) -> Finding:
             f"agrees with the reference on {checked.backend}",
         )
     if checked.status == "unsupported" and not on_gpu:
-        return _finding(
+        return finding_of(
             result, "correctness", Status.NOT_CHECKED, "unsupported_in_interpreter", checked.message
         )
     if checked.status in ("not_run", "unsupported"):
-        return _missing(
-            result, "correctness", checked.status, checked.message, ExitCode.ENVIRONMENT
-        )
+        return missing(result, "correctness", checked.status, checked.message, ExitCode.ENVIRONMENT)
     code = {"failed": "wrong_result"}.get(checked.status, checked.status)
     seed = "" if checked.seed is None else f" --seed {checked.seed}"
-    return _finding(
+    return finding_of(
         result,
         "correctness",
         Status.FAILED,
@@ -124,6 +121,18 @@ def correctness(result: Result, *, on_gpu: bool) -> Finding:
         exit_code=ExitCode.INCORRECT,
         next_step=f"gate check {result.kernel}{seed}",
     )
+
+
+def not_measured(result: Result, subject: str, gap: NotMeasured) -> Finding:
+    message = gap.message or f"{metric_name(subject)} was not measured ({gap.reason})"
+    return missing(result, subject, gap.reason, message, exit_code_of(gap.reason))
+
+
+def exit_code_of(reason: str) -> ExitCode:
+    """A step without figures fails by whose fault it was; the machine's, where nobody knows."""
+    if reason in KERNEL_FAULTS:
+        return ExitCode.INCORRECT
+    return ExitCode.INVALID if reason in DATA_FAULTS else ExitCode.ENVIRONMENT
 
 
 # -------------------------------------------------------------------------- comparisons
@@ -140,7 +149,9 @@ def compared(
     name, tolerance = metric_name(metric), f"{comparison.tolerance:.1%}"
     moved = "rose" if comparison.change > 0 else "fell"
     by = f"{abs(comparison.change):.1%}"
-    finding = _finding(result, metric, status, "within_tolerance", f"{name} is within {tolerance}")
+    finding = finding_of(
+        result, metric, status, "within_tolerance", f"{name} is within {tolerance}"
+    )
     finding = replace(finding, function=function, comparison=comparison)
     if status is Status.IMPROVED:
         return replace(finding, reason=Reason(code="improved", message=f"{name} {moved} by {by}"))
@@ -218,161 +229,10 @@ def _if_meant(result: Result, *, on_gpu: bool) -> str:
     return f"if it is meant: {refresh_command(result.kernel, on_gpu=on_gpu, accept=True)}"
 
 
-# --------------------------------------------------------------- what cannot be compared
-
-
-def not_measured(result: Result, subject: str, gap: NotMeasured) -> Finding:
-    message = gap.message or f"{metric_name(subject)} was not measured ({gap.reason})"
-    return _missing(result, subject, gap.reason, message, exit_code_of(gap.reason))
-
-
-def exit_code_of(reason: str) -> ExitCode:
-    """A step without figures fails by whose fault it was; the machine's, where nobody knows."""
-    if reason in KERNEL_FAULTS:
-        return ExitCode.INCORRECT
-    return ExitCode.INVALID if reason in DATA_FAULTS else ExitCode.ENVIRONMENT
-
-
-def metric_missing(result: Result, metric: str, function: str) -> Finding:
-    message = f"{metric} of {function} is not in the measurement or not in the baseline"
-    return replace(
-        _missing(result, metric, "metric_missing", message, ExitCode.INVALID), function=function
-    )
-
-
-def launches_changed(result: Result, stored: Mapping[str, int], ours: Mapping[str, int]) -> Finding:
-    message = (
-        f"one forward call launches {_counts(ours)}, the baseline's {_counts(stored)}: "
-        "what was renamed, split or left out cannot be compared"
-    )
-    return _missing(
-        result,
-        "result",
-        "launches_changed",
-        message,
-        ExitCode.INVALID,
-        next_step=f"if it is meant: {refresh_command(result.kernel, accept=True)}",
-    )
-
-
-def _counts(launches: Mapping[str, int]) -> str:
-    return ", ".join(f"{n} x {name}" for name, n in sorted(launches.items())) or "nothing"
-
-
-def workload_changed(stored: Result, candidate: Result) -> Finding:
-    ours, theirs = _joined(candidate.signature), _joined(stored.signature)
-    message = f"its arguments are {ours}, the baseline's {theirs}"
-    return _missing(
-        candidate,
-        "result",
-        "workload_changed",
-        message,
-        ExitCode.INVALID,
-        next_step=f"if it is meant: {refresh_command(candidate.kernel, accept=True)}",
-    )
-
-
-def _joined(signature: tuple[str, ...]) -> str:
-    return ", ".join(signature) or "unknown"
-
-
-def other_method(result: Result, stored: str, ours: str) -> Finding:
-    message = f"timed by {ours}, the baseline by {stored}: the two differ by a constant"
-    return _missing(result, RUNTIME, "other_method", message, ExitCode.ENVIRONMENT)
-
-
-def other_target(result: Result, stored: str, ours: str) -> Finding:
-    message = f"compiled for {ours}, the baseline for {stored}"
-    return _missing(result, "static", "other_target", message, ExitCode.ENVIRONMENT)
-
-
-def other_toolchain(kernel: str, changes: tuple[str, ...]) -> Finding:
-    return _of_kernel(
-        kernel,
-        "toolchain",
-        Reason(
-            code="other_toolchain",
-            message=f"the baseline was made with another toolchain: {', '.join(changes)}",
-        ),
-        ExitCode.ENVIRONMENT,
-        next_step=f"install the baseline's versions, or: {refresh_command(kernel)}",
-    )
-
-
-def gpu_required(kernel: str, results: list[Result]) -> Finding:
-    gaps = (r.timing for r in results if isinstance(r.timing, NotMeasured) and r.timing.message)
-    why = next((gap.message for gap in gaps if gap.reason != TEST_ONLY), "it names no GPU")
-    return _of_kernel(
-        kernel,
-        "gpu",
-        Reason(code="no_gpu", message=f"a measurement on a GPU is required: {why}"),
-        ExitCode.ENVIRONMENT,
-        next_step="gate doctor",
-    )
-
-
-def no_baseline(kernel: str, workload: str, folder: str, *, on_gpu: bool) -> Finding:
-    finding = _of_kernel(
-        kernel,
-        "result",
-        Reason(code="no_baseline", message=f"there is no baseline for it in {folder}"),
-        ExitCode.INVALID,
-        next_step=refresh_command(kernel, on_gpu=on_gpu),
-    )
-    return replace(finding, workload=workload)
-
-
-def result_missing(kernel: str, workload: str) -> Finding:
-    what = "any workload" if workload == "*" else "this workload"
-    finding = _of_kernel(
-        kernel,
-        "result",
-        Reason(code="result_missing", message=f"the measurement holds no result for {what}"),
-        ExitCode.INVALID,
-        next_step=f"gate check {kernel}",
-    )
-    return replace(finding, workload=workload)
-
-
-def kernel_missing(kernel: str) -> Finding:
-    return _of_kernel(
-        kernel,
-        "result",
-        Reason(
-            code="kernel_missing", message="it has a baseline and is not in the measurement's scope"
-        ),
-        ExitCode.INVALID,
-        next_step=f"measure all kernels, or remove the baseline of {kernel} in a change of its own",
-    )
-
-
-def outside_scope(kernel: str) -> Finding:
-    return _of_kernel(
-        kernel,
-        "result",
-        Reason(
-            code="outside_scope",
-            message="the measurement holds a result that its scope does not name",
-        ),
-        ExitCode.INVALID,
-        next_step=f"gate check {kernel}",
-    )
-
-
-def not_checked(measurement: Measurement) -> tuple[str, ...]:
-    """What this measurement proves nothing about, in so many words."""
-    if measurement.environment.gpu is not None:
-        return ()
-    gaps = (r.timing for r in measurement.results if isinstance(r.timing, NotMeasured))
-    why = next((gap.message for gap in gaps if gap.reason != TEST_ONLY), "")
-    because = f": {why}" if why else ""
-    return (f"runtime, SM throughput and DRAM throughput were not measured here{because}",)
-
-
 # ------------------------------------------------------------------------------ builders
 
 
-def _finding(
+def finding_of(
     result: Result,
     subject: str,
     status: Status,
@@ -393,7 +253,7 @@ def _finding(
     )
 
 
-def _missing(
+def missing(
     result: Result,
     subject: str,
     code: str,
@@ -403,12 +263,12 @@ def _missing(
     next_step: str = "",
 ) -> Finding:
     step = next_step or ("gate doctor" if exit_code is ExitCode.ENVIRONMENT else "")
-    return _finding(
+    return finding_of(
         result, subject, Status.MISSING, code, message, exit_code=exit_code, next_step=step
     )
 
 
-def _of_kernel(
+def of_kernel(
     kernel: str, subject: str, reason: Reason, exit_code: ExitCode, *, next_step: str
 ) -> Finding:
     return Finding(

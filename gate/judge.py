@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from gate import findings as say
+from gate import gaps
 from gate.compare import (
     LOWER_IS_BETTER,
     compare_exact,
@@ -70,13 +71,13 @@ def judge(
     `required` names kernels that must be in the measurement, as `--all` demands.
     """
     scope = measurement.scope.kernels
-    findings = [say.kernel_missing(kernel) for kernel in sorted(set(required) - set(scope))]
+    findings = [gaps.kernel_missing(kernel) for kernel in sorted(set(required) - set(scope))]
     by_kernel: dict[str, list[Result]] = {name: [] for name in scope}
     for result in measurement.results:
         by_kernel.setdefault(result.kernel, []).append(result)
     for kernel, results in by_kernel.items():
         if kernel not in scope:
-            findings.append(say.outside_scope(kernel))
+            findings.append(gaps.outside_scope(kernel))
         findings.extend(_judge_kernel(kernel, results, measurement, stored, rules))
     gpu = measurement.environment.gpu
     return Verdict(
@@ -84,7 +85,7 @@ def judge(
         baseline_folder=stored.folder,
         gpu=gpu.name if gpu else None,
         findings=tuple(findings),
-        not_checked=say.not_checked(measurement),
+        not_checked=gaps.not_checked(measurement),
     )
 
 
@@ -97,26 +98,26 @@ def _judge_kernel(
 ) -> Iterator[Finding]:
     on_gpu = measurement.environment.gpu is not None
     if not results:
-        yield say.result_missing(kernel, "*")
+        yield gaps.result_missing(kernel, "*")
     for result in results:
         yield say.contract(result)
         yield say.correctness(result, on_gpu=on_gpu)
     if rules.require_gpu and not on_gpu:
-        yield say.gpu_required(kernel, results)
+        yield gaps.gpu_required(kernel, results)
     baseline = stored.load(kernel)
     if baseline is None:
-        yield say.no_baseline(kernel, "*", stored.folder, on_gpu=on_gpu)
+        yield gaps.no_baseline(kernel, "*", stored.folder, on_gpu=on_gpu)
         return
     changed = _toolchain_changes(
         baseline.environment.toolchain, measurement.environment.toolchain, on_gpu=on_gpu
     )
     if changed:
-        yield say.other_toolchain(kernel, changed)
+        yield gaps.other_toolchain(kernel, changed)
         return
     workloads = {result.workload: result for result in results}
     for new in sorted(workloads.keys() - {result.workload for result in baseline.results}):
         if not say.is_test_only(workloads[new]):
-            yield say.no_baseline(kernel, new, stored.folder, on_gpu=on_gpu)
+            yield gaps.no_baseline(kernel, new, stored.folder, on_gpu=on_gpu)
     for result in baseline.results:
         yield from _judge_workload(result, workloads.get(result.workload), rules, on_gpu=on_gpu)
 
@@ -125,9 +126,9 @@ def _judge_workload(
     stored: Result, candidate: Result | None, rules: Rules, *, on_gpu: bool
 ) -> Iterator[Finding]:
     if candidate is None:
-        yield say.result_missing(stored.kernel, stored.workload)
+        yield gaps.result_missing(stored.kernel, stored.workload)
     elif candidate.signature != stored.signature:
-        yield say.workload_changed(stored, candidate)
+        yield gaps.workload_changed(stored, candidate)
     elif say.is_test_only(stored):
         return
     elif on_gpu:
@@ -156,7 +157,7 @@ def _judge_runtime(stored: Result, candidate: Result, rules: Rules) -> Finding:
     if isinstance(ours, NotMeasured):
         return say.not_measured(candidate, RUNTIME, ours)
     if ours.method != theirs.method:
-        return say.other_method(candidate, theirs.method, ours.method)
+        return gaps.other_method(candidate, theirs.method, ours.method)
     comparison = compare_runtime(
         theirs.process_medians_ns, ours.process_medians_ns, floor=rules.runtime_tolerance
     )
@@ -173,7 +174,7 @@ def _judge_throughput(
         for metric in metrics:
             yield say.not_measured(candidate, metric, gap)
     elif _launches(stored) != _launches(candidate) or theirs.keys() != ours.keys():
-        yield say.launches_changed(candidate, _launches(stored), _launches(candidate))
+        yield gaps.launches_changed(candidate, _launches(stored), _launches(candidate))
     else:
         for function in _gated_functions(theirs):
             for metric in metrics:
@@ -187,7 +188,7 @@ def _judge_metric(
     assert not isinstance(candidate.ncu, NotMeasured)
     theirs, ours = stored.ncu[function], candidate.ncu[function]
     if metric not in theirs or metric not in ours:
-        return say.metric_missing(candidate, metric, function)
+        return gaps.metric_missing(candidate, metric, function)
     comparison = compare_throughput(
         metric,
         function,
@@ -223,9 +224,9 @@ def _judge_static(stored: Result, candidate: Result, rules: Rules) -> Iterator[F
     elif isinstance(ours, NotMeasured):
         yield say.not_measured(candidate, "static", ours)
     elif ours.target != theirs.target or ours.target != rules.target:
-        yield say.other_target(candidate, theirs.target, ours.target)
+        yield gaps.other_target(candidate, theirs.target, ours.target)
     elif _functions(ours) != _functions(theirs):
-        yield say.launches_changed(candidate, _functions(theirs), _functions(ours))
+        yield gaps.launches_changed(candidate, _functions(theirs), _functions(ours))
     else:
         after = static_metrics(ours.launches)
         for name, (unit, value) in static_metrics(theirs.launches).items():

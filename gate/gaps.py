@@ -1,0 +1,154 @@
+"""What cannot be compared, each with its reason code, its sentence and its next step. Pure.
+
+None of these is green: a comparison that could not be made proves nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from gate.errors import ExitCode
+from gate.findings import TEST_ONLY, missing, of_kernel, refresh_command
+from gate.model import RUNTIME, Finding, NotMeasured, Reason, Result
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gate.model import Measurement
+
+
+def metric_missing(result: Result, metric: str, function: str) -> Finding:
+    message = f"{metric} of {function} is not in the measurement or not in the baseline"
+    return replace(
+        missing(result, metric, "metric_missing", message, ExitCode.INVALID), function=function
+    )
+
+
+def launches_changed(result: Result, stored: Mapping[str, int], ours: Mapping[str, int]) -> Finding:
+    message = (
+        f"one forward call launches {_counts(ours)}, the baseline's {_counts(stored)}: "
+        "what was renamed, split or left out cannot be compared"
+    )
+    return missing(
+        result,
+        "result",
+        "launches_changed",
+        message,
+        ExitCode.INVALID,
+        next_step=f"if it is meant: {refresh_command(result.kernel, accept=True)}",
+    )
+
+
+def _counts(launches: Mapping[str, int]) -> str:
+    return ", ".join(f"{n} x {name}" for name, n in sorted(launches.items())) or "nothing"
+
+
+def workload_changed(stored: Result, candidate: Result) -> Finding:
+    ours, theirs = _joined(candidate.signature), _joined(stored.signature)
+    message = f"its arguments are {ours}, the baseline's {theirs}"
+    return missing(
+        candidate,
+        "result",
+        "workload_changed",
+        message,
+        ExitCode.INVALID,
+        next_step=f"if it is meant: {refresh_command(candidate.kernel, accept=True)}",
+    )
+
+
+def _joined(signature: tuple[str, ...]) -> str:
+    return ", ".join(signature) or "unknown"
+
+
+def other_method(result: Result, stored: str, ours: str) -> Finding:
+    message = f"timed by {ours}, the baseline by {stored}: the two differ by a constant"
+    return missing(result, RUNTIME, "other_method", message, ExitCode.ENVIRONMENT)
+
+
+def other_target(result: Result, stored: str, ours: str) -> Finding:
+    message = f"compiled for {ours}, the baseline for {stored}"
+    return missing(result, "static", "other_target", message, ExitCode.ENVIRONMENT)
+
+
+def other_toolchain(kernel: str, changes: tuple[str, ...]) -> Finding:
+    return of_kernel(
+        kernel,
+        "toolchain",
+        Reason(
+            code="other_toolchain",
+            message=f"the baseline was made with another toolchain: {', '.join(changes)}",
+        ),
+        ExitCode.ENVIRONMENT,
+        next_step=f"install the baseline's versions, or: {refresh_command(kernel)}",
+    )
+
+
+def gpu_required(kernel: str, results: list[Result]) -> Finding:
+    gaps = (r.timing for r in results if isinstance(r.timing, NotMeasured) and r.timing.message)
+    why = next((gap.message for gap in gaps if gap.reason != TEST_ONLY), "it names no GPU")
+    return of_kernel(
+        kernel,
+        "gpu",
+        Reason(code="no_gpu", message=f"a measurement on a GPU is required: {why}"),
+        ExitCode.ENVIRONMENT,
+        next_step="gate doctor",
+    )
+
+
+def no_baseline(kernel: str, workload: str, folder: str, *, on_gpu: bool) -> Finding:
+    finding = of_kernel(
+        kernel,
+        "result",
+        Reason(code="no_baseline", message=f"there is no baseline for it in {folder}"),
+        ExitCode.INVALID,
+        next_step=refresh_command(kernel, on_gpu=on_gpu),
+    )
+    return replace(finding, workload=workload)
+
+
+def result_missing(kernel: str, workload: str) -> Finding:
+    what = "any workload" if workload == "*" else "this workload"
+    finding = of_kernel(
+        kernel,
+        "result",
+        Reason(code="result_missing", message=f"the measurement holds no result for {what}"),
+        ExitCode.INVALID,
+        next_step=f"gate check {kernel}",
+    )
+    return replace(finding, workload=workload)
+
+
+def kernel_missing(kernel: str) -> Finding:
+    return of_kernel(
+        kernel,
+        "result",
+        Reason(
+            code="kernel_missing", message="it has a baseline and is not in the measurement's scope"
+        ),
+        ExitCode.INVALID,
+        next_step=f"measure all kernels, or remove the baseline of {kernel} in a change of its own",
+    )
+
+
+def outside_scope(kernel: str) -> Finding:
+    return of_kernel(
+        kernel,
+        "result",
+        Reason(
+            code="outside_scope",
+            message="the measurement holds a result that its scope does not name",
+        ),
+        ExitCode.INVALID,
+        next_step=f"gate check {kernel}",
+    )
+
+
+def not_checked(measurement: Measurement) -> tuple[str, ...]:
+    """What this measurement proves nothing about, in so many words."""
+    if measurement.environment.gpu is not None:
+        return ()
+    gaps = (r.timing for r in measurement.results if isinstance(r.timing, NotMeasured))
+    why = next((gap.message for gap in gaps if gap.reason != TEST_ONLY), "")
+    because = f": {why}" if why else ""
+    return (f"runtime, SM throughput and DRAM throughput were not measured here{because}",)

@@ -1,0 +1,134 @@
+"""The verdict in one sentence, and one workload in a few words. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gate.errors import ExitCode
+from gate.model import Status
+from gate.report.figures import change, tolerance
+from gate.report.ordering import attention, causes, place, rows, subject, unproven
+from gate.report.text import count, first_line, one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from gate.model import Finding, Verdict
+    from gate.report.ordering import Cause, Row
+
+_MAX_QUOTE = 160
+_MAX_PATH = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """A piece of a sentence; `foreign` where the words are not the gate's own."""
+
+    text: str
+    foreign: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Headline:
+    """`answer`, such as `PASSED`, and the spans that follow its colon."""
+
+    answer: str
+    spans: tuple[Span, ...]
+
+    def plain(self) -> str:
+        return f"{self.answer}: {''.join(span.text for span in self.spans)}"
+
+
+def headline(verdict: Verdict) -> Headline:
+    of_rows = rows(verdict)
+    open_causes = causes(attention(of_rows))
+    code = verdict.exit_code
+    if code is ExitCode.PASSED:
+        return Headline(answer="PASSED", spans=_passed(verdict, of_rows, open_causes))
+    answer = f"FAILED {code.name.lower()} (exit {code.value})"
+    if open_causes:
+        return Headline(answer=answer, spans=_failed(open_causes[0], len(open_causes) - 1))
+    why = next(iter(unproven(verdict, of_rows)), "no finding says why")
+    return Headline(answer=answer, spans=(Span(text=one_line(why, _MAX_QUOTE), foreign=True),))
+
+
+def context(verdict: Verdict, head: Headline) -> tuple[Span, ...]:
+    """The GPU, and the folder of baselines where the headline does not name it."""
+    gpu = Span(text=one_line(verdict.gpu or "", _MAX_PATH), foreign=True)
+    where = (Span(text="On "), gpu) if verdict.gpu else (Span(text="Without a GPU"),)
+    folder = _folder(verdict)
+    return where if folder in head.spans else (*where, Span(text=", against "), folder)
+
+
+def _folder(verdict: Verdict) -> Span:
+    return Span(text=one_line(verdict.baseline_folder, _MAX_PATH), foreign=True)
+
+
+def _failed(cause: Cause, others: int) -> tuple[Span, ...]:
+    compared = cause.first.comparison
+    where = Span(text=place(cause.first), foreign=True)
+    what = Span(text=subject(cause.first), foreign=True)
+    rest = Span(text=f"; and {count(others, 'more finding')}" if others else "")
+    if compared is None:
+        said = Span(text=first_line(cause.first.reason.message, _MAX_QUOTE), foreign=True)
+        return (where, Span(text=f"{cause.elsewhere}: "), what, Span(text=": "), said, rest)
+    moved = f" {change(compared.change)} (tolerance {tolerance(compared)})"
+    return (where, Span(text=" "), what, Span(text=moved), rest)
+
+
+def _passed(
+    verdict: Verdict, of_rows: Sequence[Row], warnings: Sequence[Cause]
+) -> tuple[Span, ...]:
+    """Claims only what was proven, and says in the same breath that something was not."""
+    correct = sum(map(_is_correct, of_rows))
+    findings = [f for row in of_rows for f in row.findings]
+    parts = (
+        f"{count(correct, 'workload')} correct" if correct else "",
+        count(len(warnings), "warning") if warnings else "",
+        _accepted_words(findings),
+        _compared_words(findings, "gated metric"),
+    )
+    claim = ", ".join(filter(None, parts)) or "nothing was proven"
+    open_end = "; not everything was checked, see below" if unproven(verdict, of_rows) else ""
+    if not any(map(_is_compared, findings)):
+        return (Span(text=claim + open_end),)
+    return (Span(text=f"{claim} against "), _folder(verdict), Span(text=open_end))
+
+
+def row_words(row: Row) -> str:
+    """What is known of a workload whose figures are not shown."""
+    if row.needs_attention:
+        return status_word(row.status)
+    skipped = sorted({subject(f) for f in row.findings if f.status is Status.NOT_CHECKED})
+    parts = (
+        "correct" if _is_correct(row) else "",
+        _compared_words(row.findings, "metric"),
+        _accepted_words(row.findings),
+        f"{', '.join(skipped)} not checked" if skipped else "",
+    )
+    return ", ".join(filter(None, parts)) or status_word(row.status)
+
+
+def status_word(status: Status) -> str:
+    return status.value.replace("_", " ")
+
+
+def _is_correct(row: Row) -> bool:
+    finding = row.find("correctness")
+    return finding is not None and finding.status is Status.PASSED
+
+
+def _is_compared(finding: Finding) -> bool:
+    return finding.status in (Status.UNCHANGED, Status.IMPROVED)
+
+
+def _compared_words(findings: Iterable[Finding], noun: str) -> str:
+    compared = [f.status for f in findings if _is_compared(f)]
+    better = " or improved" if Status.IMPROVED in compared else ""
+    return f"{count(len(compared), noun)} unchanged{better}" if compared else ""
+
+
+def _accepted_words(findings: Iterable[Finding]) -> str:
+    accepted = sum(f.status is Status.ACCEPTED for f in findings)
+    return f"{count(accepted, 'change')} accepted" if accepted else ""

@@ -1,0 +1,178 @@
+"""A verdict as a GitHub comment: GitHub flavoured Markdown, bounded whatever the input.
+
+GitHub turns `@name`, `#1` and addresses into links after it has rendered the Markdown, so that no
+backslash or entity helps. What it leaves alone is code: every word that is not the gate's own
+stands in a code span or a fenced block.
+"""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from typing import TYPE_CHECKING
+
+from gate.model import Status
+from gate.report.figures import change_with_interval, quantity, tolerance_with_origin
+from gate.report.headline import context, headline, status_word
+from gate.report.ordering import (
+    KERNEL_LEVEL,
+    Cause,
+    attention,
+    causes,
+    next_steps,
+    place,
+    rows,
+    subject,
+    unproven,
+    with_status,
+)
+from gate.report.text import count, name, one_line, paragraph
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from gate.model import Verdict
+    from gate.report.headline import Span
+
+MARKER = "<!-- gpu-regression-gate -->"
+# GitHub refuses comments of more than 65,536 characters.
+MAX_CHARACTERS = 65_000
+# Each section keeps its worst within its share; the green rows take what the others leave.
+_SHARE_OPEN = 24_000
+_SHARE_REASONS = 14_000
+_SHARE_STEPS = 4_000
+_SHARE_ACCEPTED = 6_000
+_SHARE_UNPROVEN = 4_000
+# For the headers, the titles and the sentences on what was left out.
+_RESERVE = 2_000
+_MAX_MESSAGE = 1_000
+_MAX_SENTENCE = 500
+# A fenced block scrolls sideways instead of wrapping.
+_WRAP = 100
+_HEADER = """\
+| kernel | workload | metric | baseline | candidate | change | tolerance | reason |
+| --- | --- | --- | ---: | ---: | ---: | --- | --- |"""
+
+
+def render(verdict: Verdict) -> str:
+    """The comment, below MAX_CHARACTERS. MARKER, its first line, is invisible."""
+    of_rows = rows(verdict)
+    red = attention(of_rows)
+    accepted = causes(with_status(of_rows, Status.ACCEPTED), by_kernel=True)
+    quiet = with_status(of_rows, Status.IMPROVED, Status.UNCHANGED, Status.PASSED)
+    green = causes(quiet, by_kernel=True)
+    head = headline(verdict)
+    sections = [
+        f"{MARKER}\n### {head.answer}: {_sentence(head.spans)}",
+        _sentence(context(verdict, head)),
+        # One row a finding here, so that each workload is named; below, what is alike is one row.
+        _table("", [Cause(findings=(finding,)) for finding in red], _SHARE_OPEN),
+        _reasons(causes(red), _SHARE_REASONS),
+        _steps(next_steps(red), _SHARE_STEPS),
+        _table("**Accepted changes**", accepted, _SHARE_ACCEPTED),
+        _reasons(accepted, _SHARE_ACCEPTED),
+        _unproven(unproven(verdict, of_rows), _SHARE_UNPROVEN),
+    ]
+    left = MAX_CHARACTERS - _RESERVE - sum(map(len, sections))
+    sections.append(_details(green, left))
+    return "\n\n".join(filter(None, sections)) + "\n"
+
+
+# ----------------------------------------------------------------------------------- sections
+
+
+def _table(title: str, found: Sequence[Cause], share: int) -> str:
+    if not found:
+        return ""
+    kept, more = _within(map(_row, found), len(found), share)
+    table = "\n".join((_HEADER, *kept))
+    return "\n\n".join(filter(None, (title, table, more)))
+
+
+def _row(cause: Cause) -> str:
+    finding = cause.first
+    compared = finding.comparison
+    figures = ("-", "-", "-", "-")
+    if compared is not None:
+        figures = (
+            quantity(compared.baseline, compared.unit),
+            quantity(compared.candidate, compared.unit),
+            change_with_interval(compared),
+            tolerance_with_origin(compared),
+        )
+    workload = "all" if finding.workload == KERNEL_LEVEL else _code(name(finding.workload))
+    metric = _code(name(finding.subject))
+    if finding.function:
+        metric += f" of {_code(name(finding.function))}"
+    status = f"{status_word(finding.status)}: {_code(name(finding.reason.code))}"
+    cells = (_code(name(finding.kernel)), workload + cause.elsewhere, metric, *figures, status)
+    return f"| {' | '.join(cells)} |"
+
+
+def _reasons(found: Sequence[Cause], share: int) -> str:
+    kept, more = _within(map(_reason, found), len(found), share)
+    return "\n\n".join(filter(None, (*kept, more)))
+
+
+def _reason(cause: Cause) -> str:
+    finding = cause.first
+    where = f"{_code(place(finding))}{cause.elsewhere}"
+    what = f"{where}: {_code(subject(finding))} {status_word(finding.status)}"
+    message = paragraph(finding.reason.message, _MAX_MESSAGE)
+    wrapped = (textwrap.wrap(line, _WRAP) for line in message.split("\n"))
+    return f"{what}\n{_fenced(line for lines in wrapped for line in lines or [''])}"
+
+
+def _steps(steps: Sequence[str], share: int) -> str:
+    if not steps:
+        return ""
+    kept, more = _within((one_line(s, _MAX_SENTENCE) for s in steps), len(steps), share)
+    return "\n\n".join(filter(None, ("**What to type next**", _fenced(kept), more)))
+
+
+def _unproven(sentences: Sequence[str], share: int) -> str:
+    if not sentences:
+        return ""
+    items = (f"- {_code(one_line(s, _MAX_SENTENCE))}" for s in sentences)
+    kept, more = _within(items, len(sentences), share)
+    return "\n\n".join(filter(None, ("**Not checked**", "\n".join(kept), more)))
+
+
+def _details(green: Sequence[Cause], share: int) -> str:
+    if not green:
+        return ""
+    number = sum(len(cause.findings) for cause in green)
+    summary = f"{count(number, 'finding')} passed, unchanged or improved"
+    table = _table("", green, share)
+    return f"<details>\n<summary>{summary}</summary>\n\n{table}\n\n</details>"
+
+
+def _within(blocks: Iterator[str], total: int, share: int) -> tuple[list[str], str]:
+    """The first blocks that fit into `share` characters, and a sentence on those that do not."""
+    kept: list[str] = []
+    for block in blocks:
+        share -= len(block) + 2
+        if share < 0:
+            break
+        kept.append(block)
+    left_out = total - len(kept)
+    return kept, f"... and {left_out:,} more, left out here; the JSON has all." if left_out else ""
+
+
+# ----------------------------------------------------------------------------------- escaping
+
+
+def _sentence(spans: Sequence[Span]) -> str:
+    return "".join(_code(span.text) if span.foreign else span.text for span in spans)
+
+
+def _code(text: str) -> str:
+    """A code span of one line. Names have no pipe, so that it can stand in a table."""
+    return f"`{text.replace('`', chr(39))}`" if text.strip() else "`-`"
+
+
+def _fenced(lines: Iterator[str] | Sequence[str]) -> str:
+    text = "\n".join(lines)
+    longest = max(map(len, re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}text\n{text}\n{fence}"

@@ -1,0 +1,203 @@
+import time
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+from markdown_it import MarkdownIt
+from report_samples import KERNEL, SAMPLES, agrees, figures, finding, regressed, verdict
+
+from gate.errors import ExitCode
+from gate.model import Status
+from gate.report.markdown import MARKER, MAX_CHARACTERS, render
+
+INCORRECT = """\
+<!-- gpu-regression-gate -->
+### FAILED incorrect (exit 4): `depthwise_conv_h/flagship`: `correctness`: \
+`4 of 131,072 elements differ from the reference (seed 20240607)`
+
+On `NVIDIA H100 80GB HBM3`, against `baselines/nvidia-h100-80gb-hbm3`
+
+| kernel | workload | metric | baseline | candidate | change | tolerance | reason |
+| --- | --- | --- | ---: | ---: | ---: | --- | --- |
+| `depthwise_conv_h` | `flagship` | `correctness` | - | - | - | - | failed: `wrong_result` |
+
+`depthwise_conv_h/flagship`: `correctness` failed
+```text
+4 of 131,072 elements differ from the reference (seed 20240607)
+  at (0, 3, 17, 128): 0.0 instead of 1.25
+  largest absolute error 1.25, allowed 1e-05
+```
+
+**What to type next**
+
+```text
+gate check depthwise_conv_h --seed 20240607
+```
+
+<details>
+<summary>3 findings passed, unchanged or improved</summary>
+
+| kernel | workload | metric | baseline | candidate | change | tolerance | reason |
+| --- | --- | --- | ---: | ---: | ---: | --- | --- |
+| `depthwise_conv_h` | `flagship` and 1 more | `contract` | - | - | - | - | passed: \
+`contract_kept` |
+| `depthwise_conv_h` | `k31` | `correctness` | - | - | - | - | passed: `agrees` |
+
+</details>
+"""
+
+NOT_CHECKED_HEAD = """\
+<!-- gpu-regression-gate -->
+### PASSED: 14 workloads correct, 1 gated metric unchanged against `baselines/sm_89`; \
+not everything was checked, see below
+
+Without a GPU
+
+**Not checked**
+
+- `runtime, SM throughput and DRAM throughput were not measured here: this machine has no GPU`
+- `correctness of depthwise_conv_h/k31: Triton's interpreter cannot run libdevice functions`
+
+<details>
+"""
+
+REGRESSED_ROWS = [
+    [
+        "depthwise_conv_h",
+        "flagship",
+        "runtime",
+        "343.1 us",
+        "412.1 us",
+        "+20.1 % [+19.6 %, +20.6 %]",
+        "1.0 % (configured floor)",
+        "regressed: slower",
+    ],
+    [
+        "depthwise_conv_h",
+        "flagship",
+        "sm__throughput.avg.pct_of_peak_sustained_elapsed of depthwise_conv_h_kernel",
+        "31.1 %",
+        "25.9 %",
+        "-16.7 % [-17.2 %, -16.2 %]",
+        "2.0 % (configured floor)",
+        "regressed: lower",
+    ],
+    [
+        "depthwise_conv_h",
+        "flagship",
+        "dram__throughput.avg.pct_of_peak_sustained_elapsed of depthwise_conv_h_kernel",
+        "89.8 %",
+        "74.8 %",
+        "-16.7 % [-17.2 %, -16.2 %]",
+        "2.15 % (baseline's noise)",
+        "regressed: lower",
+    ],
+]
+
+
+def parsed(text):
+    return MarkdownIt("gfm-like", {"html": True, "linkify": False}).parse(text)
+
+
+def tables(text):
+    """Each table as rows of cells of plain text, as a GFM reader sees it."""
+    found = []
+    for before, token in pairwise(parsed(text)):
+        if token.type == "table_open":
+            found.append([])
+        elif token.type == "tr_open":
+            found[-1].append([])
+        elif before.type in ("th_open", "td_open"):
+            found[-1][-1].append("".join(child.content for child in token.children))
+    return found
+
+
+def test_a_failure_as_a_comment():
+    assert render(SAMPLES["incorrect"]()) == INCORRECT
+
+
+def test_what_was_not_checked_stands_outside_of_the_fold():
+    assert render(SAMPLES["not_checked"]()).startswith(NOT_CHECKED_HEAD)
+
+
+@pytest.mark.parametrize("sample", SAMPLES)
+def test_the_verdict_is_the_first_visible_line(sample):
+    marker, heading, *_ = render(SAMPLES[sample]()).splitlines()
+    assert marker == MARKER
+    assert heading.startswith(("### PASSED: ", "### FAILED "))
+    first, second = parsed(render(SAMPLES[sample]()))[:2]
+    assert (first.type, second.type) == ("html_block", "heading_open")
+
+
+def test_the_table_is_a_table_with_the_worst_first():
+    red, green = tables(render(regressed()))
+    assert red[1:] == REGRESSED_ROWS
+    assert {len(row) for row in (*red, *green)} == {8}
+    assert green[1][:3] == ["depthwise_conv_h", "flagship and 14 more", "correctness"]
+
+
+def test_commands_stand_in_a_block_of_their_own():
+    fences = [t.content for t in parsed(render(regressed())) if t.type == "fence"]
+    refresh = f'gate baseline refresh {KERNEL} --accept-regression --reason "why"'
+    assert fences[-1] == f"if it is meant: {refresh}\n"
+
+
+def test_accepted_changes_have_a_table_of_their_own():
+    text = render(SAMPLES["accepted"]())
+    assert text.index("**Accepted changes**") < text.index("while runtime did not rise")
+    assert text.index("while runtime did not rise") < text.index("<details>")
+
+
+def test_kernels_that_share_a_workload_name_are_not_lumped_together():
+    text = render(verdict(ExitCode.PASSED, *agrees("default"), *agrees("default", "softmax")))
+    (green,) = tables(text)
+    assert [row[:2] for row in green[1:]] == [
+        ["depthwise_conv_h", "default"],
+        ["depthwise_conv_h", "default"],
+        ["softmax", "default"],
+        ["softmax", "default"],
+    ]
+
+
+def flood(message="beyond its tolerance"):
+    """3,000 workloads, of which every second is slower than the one before it."""
+    for i in range(3_000):
+        slower = figures(f"w{i}", runtime=400_000.0 + i, status=Status.REGRESSED)
+        for one in slower if i % 2 else figures(f"w{i}"):
+            yield replace(
+                one, reason=replace(one.reason, message=message), next_step=f"{one.next_step} {i}"
+            )
+
+
+@pytest.mark.parametrize(
+    "message", ["beyond its tolerance", "`" * 20_000, "\n" * 20_000, "ab " * 7_000]
+)
+def test_thousands_of_results_fit_into_a_comment_in_a_second(message):
+    given = verdict(ExitCode.REGRESSED, *flood(message), not_checked=(message,) * 1000)
+    started = time.perf_counter()
+    text = render(given)
+    assert time.perf_counter() - started < 1
+    assert len(text) < MAX_CHARACTERS
+    assert "`w2999`" in text
+    assert text.count("more, left out here; the JSON has all.") >= 4
+    red, green = tables(text)
+    changes = [float(row[5].split()[0]) for row in red[1:]]
+    assert changes == sorted(changes, reverse=True)
+    assert len(green) > 5
+
+
+def test_the_count_of_what_was_left_out_is_right():
+    text = render(verdict(ExitCode.REGRESSED, *flood()))
+    (red, *_) = tables(text)
+    assert f"... and {1_500 - len(red) + 1:,} more, left out here; the JSON has all." in text
+
+
+def test_the_longest_names_still_fit():
+    long = "n" * 5_000
+    one = finding(long, Status.FAILED, long, long, kernel=long, workload=long, function=long)
+    many = [replace(one, workload=f"{i}{long}", next_step=f"{i}{long}") for i in range(1_000)]
+    green = [replace(f, status=Status.PASSED) for f in many]
+    given = verdict(
+        ExitCode.INVALID, *many, *green, gpu=long, folder=long, not_checked=(long,) * 99
+    )
+    assert len(render(given)) < MAX_CHARACTERS

@@ -210,10 +210,10 @@ def baseline_show(kernels: tuple[str, ...]) -> None:
     """What is stored for KERNELS (all without arguments), on every GPU."""
     from gate.baselines import load_all
     from gate.config import load_config
-    from gate.report.stored import render_stored
+    from gate.report import stored
 
     config = load_config(Path.cwd())
-    render_stored(load_all(config.baselines, config.target, kernels), console())
+    stored.render(load_all(config.baselines, config.target, kernels), console())
 
 
 @main.command()

@@ -1,0 +1,175 @@
+"""`gate judge` as a person or a workflow runs it: exit codes, reports, hostile files."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from gate.baselines import Baselines
+from gate.cli import main
+from gate.documents import measurement_json
+from gate.model import DRAM_THROUGHPUT, SM_THROUGHPUT
+from gate.schemas import schema_errors
+from tests.factories import baseline, measurement, result, static_result
+
+ROOT = Path(__file__).parents[2]
+STORED = sorted((ROOT / "baselines").glob("*/*.json"))
+
+
+@pytest.fixture
+def stored(project):
+    folder = Baselines(project.root / "baselines" / "nvidia-h100-80gb-hbm3", "sm_89")
+    folder.write(baseline())
+    static = Baselines(project.root / "baselines" / "sm_89", "sm_89")
+    static.write(baseline(static_result(), gpu=None))
+    return folder
+
+
+def judged(*arguments, env=None):
+    return CliRunner().invoke(main, ["judge", *map(str, arguments)], env=env)
+
+
+def candidate(project, document):
+    file = project.root / "run.json"
+    file.write_text(document if isinstance(document, str) else measurement_json(document))
+    return file
+
+
+def scaled(plain, factor, metric=None):
+    for one in plain["results"]:
+        if metric is None and "process_medians_ns" in one["timing"]:
+            medians = one["timing"]["process_medians_ns"]
+            one["timing"]["process_medians_ns"] = [m * factor for m in medians]
+        for function in one["ncu"].values() if metric and one["profile"] else ():
+            function[metric] *= factor
+    return plain
+
+
+def test_there_are_baselines_to_judge():
+    assert {file.parent.name for file in STORED} >= {"nvidia-h100-80gb-hbm3", "sm_89"}
+
+
+@pytest.mark.parametrize("ci", ["false", "true"])
+@pytest.mark.parametrize("file", STORED, ids=lambda f: f"{f.parent.name}/{f.stem}")
+def test_every_stored_baseline_judged_by_itself_passes(file, ci, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    answer = judged(file, env={"CI": ci})
+    assert answer.exit_code == 0, answer.output
+
+
+@pytest.mark.parametrize(
+    ("factor", "metric", "exit_code"),
+    [
+        (1.2, None, 3),
+        (0.8, SM_THROUGHPUT, 3),
+        (0.8, DRAM_THROUGHPUT, 3),
+        (0.5, None, 0),
+        (1.0, None, 0),
+    ],
+)
+@pytest.mark.parametrize(
+    "file", [f for f in STORED if f.parent.name != "sm_89"], ids=lambda f: f.parent.name
+)
+def test_planted_changes_of_a_stored_baseline(
+    file, factor, metric, exit_code, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(ROOT)
+    run = tmp_path / "run.json"
+    run.write_text(json.dumps(scaled(json.loads(file.read_text()), factor, metric)))
+    answer = judged(run)
+    assert answer.exit_code == exit_code, answer.output
+
+
+def test_a_regression_says_what_broke_by_how_much_and_what_to_type(project, stored):
+    plain = scaled(json.loads(measurement_json(measurement())), 1.2)
+    answer = judged(candidate(project, json.dumps(plain)))
+    assert answer.exit_code == 3
+    assert "conv/flagship runtime +20.0 % (tolerance 1.0 %)" in answer.output.splitlines()[0]
+    assert "gate baseline refresh conv --accept-regression" in answer.output
+
+
+def test_reports_are_written_and_agree(project, stored):
+    names = {"--json": "v.json", "--markdown": "v.md", "--junit": "v.xml"}
+    options = [word for pair in names.items() for word in pair]
+    answer = judged(candidate(project, measurement()), *options)
+    assert answer.exit_code == 0
+    verdict = json.loads((project.root / "v.json").read_text())
+    assert not list(schema_errors("verdict", verdict))
+    assert verdict["verdict"] == "passed"
+    assert "PASSED" in (project.root / "v.md").read_text()
+    assert (project.root / "v.xml").read_text().startswith("<?xml")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: text.replace("356500.0", "NaN", 1),
+        lambda text: text.replace("356500.0", "Infinity", 1),
+        lambda text: text.replace("356500.0", "1e400", 1),
+        lambda text: text.replace("356500.0", '"fast"', 1),
+        lambda text: text.replace('"results"', '"results": [], "results"', 1),
+        lambda text: text.replace('"conv"', '"../conv"'),
+        lambda text: text.replace('"conv"', '"conv\\n::error::x"'),
+        lambda text: text.replace('"schema_version": 1', '"schema_version": 99'),
+        lambda text: text[:-100],
+        lambda _text: "",
+        lambda _text: "[" * 100_000,
+    ],
+)
+def test_hostile_measurements_end_with_7_and_without_a_traceback(project, stored, damage):
+    answer = judged(candidate(project, damage(measurement_json(measurement()))))
+    assert answer.exit_code == 7, answer.output
+    assert "error: " in answer.output
+    assert "Traceback" not in answer.output
+    assert isinstance(answer.exception, SystemExit)
+
+
+@pytest.mark.parametrize(
+    ("document", "code"),
+    [
+        (measurement(kernels=("conv", "absent")), "result_missing"),
+        (measurement(result(workload="other")), "result_missing"),
+        (measurement(result("unknown")), "no_baseline"),
+    ],
+)
+def test_incomplete_measurements_end_with_7(project, stored, document, code):
+    answer = judged(candidate(project, document))
+    assert answer.exit_code == 7
+    assert code in answer.output
+
+
+def test_another_gpu_has_no_baseline_and_the_refresh_is_named(project, stored):
+    gpu = replace(measurement().environment.gpu, name="NVIDIA GeForce RTX 4090")
+    answer = judged(candidate(project, measurement(gpu=gpu)))
+    assert answer.exit_code == 7
+    assert "baselines/nvidia-geforce-rtx-4090" in answer.output
+    assert "gate baseline refresh conv" in answer.output
+
+
+def test_all_demands_what_the_scope_left_out(project, stored):
+    stored.write(baseline(result("second")))
+    file = candidate(project, measurement())
+    assert judged(file).exit_code == 0
+    answer = judged(file, "--all")
+    assert answer.exit_code == 7
+    assert "kernel_missing" in answer.output
+
+
+def test_under_ci_a_measurement_without_a_gpu_is_not_green(project, stored):
+    file = candidate(project, measurement(static_result(), gpu=None))
+    assert judged(file).exit_code == 0
+    assert judged(file, env={"CI": "true"}).exit_code == 6
+    assert judged(file, "--gpu", "auto", env={"CI": "true"}).exit_code == 0
+
+
+def test_another_folder_of_baselines_can_be_named(project, stored, tmp_path_factory):
+    empty = tmp_path_factory.mktemp("empty")
+    answer = judged(candidate(project, measurement()), "--baselines", empty)
+    assert answer.exit_code == 7
+
+
+def test_a_baseline_that_is_broken_is_as_bad_as_a_broken_measurement(project, stored):
+    stored.file("conv").write_text("{}")
+    assert judged(candidate(project, measurement())).exit_code == 7

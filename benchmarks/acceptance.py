@@ -1,0 +1,197 @@
+"""What the gate says of planted changes, on a real GPU: `python benchmarks/acceptance.py OUT`.
+
+Clones this repository at HEAD, refreshes the baseline of the first kernel there, checks it again
+in other processes, then plants one change after another in `kernel.py` and checks each. OUT gets
+the measurements, the verdicts and `results.json`: exit code, headline and seconds of every run.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+KERNEL = "depthwise_conv_h"
+STEP_LINE = re.compile(r"\[\s*([0-9.]+) s\] (.*)")
+
+TAP = "        acc += x * tl.load(w_ptr + c * K + k).to(tl.float32)\n"
+ADD_BIAS = "    if b_ptr is not None:\n"
+TILE = "    return block_h, block_w, num_warps\n"
+
+
+def useless_work(times: int) -> str:
+    """Adds 2^-(200 + |acc|) again and again: zero in float32, which no compiler knows."""
+    return f"    for _ in tl.static_range({times}):\n        acc += tl.exp2(-tl.abs(acc) - 200.0)\n"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plant:
+    """One edit of kernel.py and what the gate must say of it."""
+
+    name: str
+    old: str
+    new: str
+    exit_code: int
+    says: str
+
+
+PLANTS = (
+    Plant(
+        name="tile of one row",
+        old=TILE,
+        new="    return 1, 128, 1\n",
+        exit_code=3,
+        says="runtime",
+    ),
+    Plant(
+        name="useless arithmetic until it is slower",
+        old=ADD_BIAS,
+        new=useless_work(64) + ADD_BIAS,
+        exit_code=3,
+        says="runtime",
+    ),
+    Plant(
+        name="taps in reverse",
+        old=TAP,
+        new=TAP.replace("+ k)", "+ K - 1 - k)"),
+        exit_code=4,
+        says="correctness",
+    ),
+    Plant(
+        name="an import that the contract forbids",
+        old="import torch\n",
+        new="import os\nimport torch\n",
+        exit_code=4,
+        says="contract",
+    ),
+)
+HIDDEN_WORK = Plant(
+    name="useless arithmetic removed, runtime unchanged",
+    old=ADD_BIAS,
+    new=useless_work(4) + ADD_BIAS,
+    exit_code=3,
+    says="trade_off",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    name: str
+    expected: int
+    exit_code: int
+    as_expected: bool
+    headline: str
+    seconds: float
+    steps: dict[str, float]
+
+
+class Session:
+    def __init__(self, project: Path, out: Path) -> None:
+        self.project, self.out = project, out
+        self.runs: list[Run] = []
+        self.kernel = project / "kernels" / KERNEL / "kernel.py"
+
+    def git(self, *arguments: str) -> None:
+        identity = ["-c", "user.name=acceptance", "-c", "user.email=acceptance@example.org"]
+        subprocess.run(["git", *identity, *arguments], cwd=self.project, check=True)
+
+    def gate(
+        self, name: str, *arguments: str, expected: int, says: str = "", env: dict | None = None
+    ) -> None:
+        """Run the gate, keep what it said, and hold it against what was expected."""
+        started = time.monotonic()
+        ended = subprocess.run(
+            [sys.executable, "-m", "gate", *arguments],
+            cwd=self.project,
+            capture_output=True,
+            text=True,
+            env={**os.environ, "CI": "true", "COLUMNS": "110", **(env or {})},
+        )
+        seconds = time.monotonic() - started
+        slug = re.sub(r"[^a-z0-9]+", "-", name.lower())
+        (self.out / f"{slug}.txt").write_text(ended.stdout + "\n--- stderr\n" + ended.stderr)
+        lines = ended.stdout.strip().splitlines()
+        run = Run(
+            name=name,
+            expected=expected,
+            exit_code=ended.returncode,
+            as_expected=ended.returncode == expected and says in ended.stdout + ended.stderr,
+            headline=next(
+                (x for x in lines if re.match("PASSED|FAILED", x)), lines[0] if lines else ""
+            ),
+            seconds=round(seconds, 1),
+            steps=split_by_step(ended.stderr, seconds),
+        )
+        self.runs.append(run)
+        print(
+            f"{'ok ' if run.as_expected else 'BAD'} exit {run.exit_code} {seconds:6.1f} s  {name}"
+        )
+        print(f"    {run.headline}", flush=True)
+        (self.out / "results.json").write_text(json.dumps([asdict(r) for r in self.runs], indent=1))
+
+    def plant(self, plant: Plant) -> None:
+        text = self.kernel.read_text()
+        assert text.count(plant.old) == 1, plant.name
+        self.kernel.write_text(text.replace(plant.old, plant.new))
+
+    def restore(self) -> None:
+        self.git("checkout", "--quiet", "--", f"kernels/{KERNEL}")
+
+
+def split_by_step(stderr: str, total: float) -> dict[str, float]:
+    """Seconds by step, from the lines that mark each step's beginning under CI."""
+    marks = [(float(at), step) for at, step in STEP_LINE.findall(stderr)]
+    ends = [at for at, _ in marks[1:]] + [total]
+    return {step: round(end - at, 1) for (at, step), end in zip(marks, ends, strict=False)}
+
+
+def main(out: Path) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as name:
+        project = Path(name) / "project"
+        subprocess.run(["git", "clone", "--quiet", ".", str(project)], check=True)
+        session = Session(project, out)
+        run_all(session, out)
+        for file in (project / "baselines").glob("nvidia-*/*.json"):
+            shutil.copy(file, out / f"baseline-{file.stem}.json")
+    failed = [r.name for r in session.runs if not r.as_expected]
+    print(f"{len(session.runs)} runs, {len(failed)} not as expected: {failed}")
+
+
+def run_all(session: Session, out: Path) -> None:
+    session.gate("doctor", "doctor", expected=0)
+    refresh = ["baseline", "refresh", KERNEL, "--reason", "first measurement on this GPU"]
+    session.gate("refresh", *refresh, expected=0)
+    session.git("add", "baselines")
+    session.git("commit", "--quiet", "--allow-empty", "--message", "baseline")
+    for attempt in ("first", "second"):
+        measurement = str(out / f"measurement-{attempt}.json")
+        session.gate(f"{attempt} check", "check", "-o", measurement, expected=0)
+    for plant in PLANTS:
+        session.plant(plant)
+        session.gate(plant.name, "check", KERNEL, expected=plant.exit_code, says=plant.says)
+        session.restore()
+    session.gate("no ncu", "check", KERNEL, expected=6, says="ncu", env={"NCU": "/nonexistent/ncu"})
+    hidden_work(session)
+
+
+def hidden_work(session: Session) -> None:
+    """A baseline of a kernel with hidden useless work, then the kernel without it."""
+    session.plant(HIDDEN_WORK)
+    session.git("commit", "--quiet", "--all", "--message", "useless work, hidden by memory")
+    accept = ["--reason", "with useless work", "--accept-regression"]
+    session.gate("refresh with hidden work", "baseline", "refresh", KERNEL, *accept, expected=0)
+    text = session.kernel.read_text().replace(HIDDEN_WORK.new, HIDDEN_WORK.old)
+    session.kernel.write_text(text)
+    session.gate(HIDDEN_WORK.name, "check", KERNEL, expected=3, says=HIDDEN_WORK.says)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]).resolve())

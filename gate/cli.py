@@ -217,15 +217,14 @@ def baseline_show(kernels: tuple[str, ...]) -> None:
 
 
 @main.command()
-@click.option("--quick", is_flag=True, help="Do not profile a kernel.")
-def doctor(*, quick: bool) -> None:
+def doctor() -> None:
     """Can this machine measure? Where not: the exact mend."""
     from gate.doctor import examine
-    from gate.report.checks import exit_code_of, render_checks
+    from gate.report import checks as report
 
-    checks = examine(deep=not quick)
-    render_checks(checks, console())
-    click.get_current_context().exit(int(exit_code_of(checks)))
+    found = examine()
+    report.render(found, console())
+    click.get_current_context().exit(int(report.exit_code_of(found)))
 
 
 # --------------------------------------------------------------------------------- shared

@@ -1,0 +1,241 @@
+"""The correctness step, parent's side: pytest over one kernel folder, and the worker beneath it.
+
+`gate check` runs the same pytest items as a plain `pytest`, in a process of its own that takes no
+configuration from the tree under test. Their engine is `check_kernel`: one worker, two forks for
+each workload. Neither process imports what the other side wrote, and torch is imported only in the
+worker. What is missing from an answer, or in it twice, has crashed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cattrs
+
+from gate import processes
+from gate.model import Correctness
+from gate.trials import Trial
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from gate.kernels import KernelFolder, Workload
+    from gate.processes import Completed
+    from gate.trials import Device
+
+# Python, torch and triton on a cold disk; then each workload may use its time twice, for the
+# candidate and for the reference, and its processes need a moment to be reaped.
+START_SECONDS = 120.0
+REAP_SECONDS = 30.0
+SHOWN_LINES = 16
+SHOWN_COLUMNS = 160
+# What Python's faulthandler begins with; the innermost frames follow first.
+FATAL = "Fatal Python error"
+
+_CONVERTER = cattrs.Converter(forbid_extra_keys=True)
+
+
+def run_tests(
+    folder: KernelFolder,
+    workloads: Sequence[Workload],
+    *,
+    device: Device,
+    seed: int,
+    timeout_s: float,
+    progress: Callable[[str], None] = lambda _: None,
+) -> dict[str, Correctness]:
+    """Run the folder's pytest items, as `gate check` does; one result for each workload.
+
+    `timeout_s` bounds the kernel's part of one workload. Never raises for what the candidate does.
+    Files named test_*.py in the folder are left to a plain `pytest`.
+    """
+    for file in sorted(folder.path.glob("test_*.py")):
+        progress(f"{folder.name}: {file.name} is run by a plain `pytest` only")
+    with tempfile.TemporaryDirectory(prefix="gate-") as name:
+        scratch = Path(name)
+        # An empty file of our own: the tree's pytest.ini, tox.ini and pyproject.toml are not read.
+        (scratch / "pytest.ini").write_text("[pytest]\n")
+        ended = processes.run(
+            pytest_command(
+                folder,
+                workloads,
+                scratch=scratch,
+                device=device,
+                seed=seed,
+                timeout_s=timeout_s,
+            ),
+            timeout_s=_budget(len(workloads), timeout_s) + START_SECONDS,
+            env=pytest_environment(os.environ),
+            cwd=scratch,
+        )
+        found = read_results(scratch / "results.jsonl")
+    return {
+        w.name: found.get(w.name) or _lost(_trial(folder, w, device, seed), ended)
+        for w in workloads
+    }
+
+
+def pytest_command(
+    folder: KernelFolder,
+    workloads: Sequence[Workload],
+    *,
+    scratch: Path,
+    device: Device,
+    seed: int,
+    timeout_s: float,
+) -> list[str]:
+    """Isolated Python, no conftest.py, no plugin but this one, exactly these items."""
+    options = {
+        "-c": str(scratch / "pytest.ini"),
+        "--rootdir": str(folder.path.resolve()),
+        "--gate-results": str(scratch / "results.jsonl"),
+        "--gate-device": device,
+        "--gate-seed": str(seed),
+        "--gate-timeout": str(timeout_s),
+    }
+    return [
+        *(sys.executable, "-I", "-B", "-m", "pytest"),
+        # Without pytest's own collector of Python files no __init__.py on the way is imported.
+        *("-q", "--noconftest", "-p", "no:python", "-p", "no:cacheprovider"),
+        *("-p", "gate.pytest_plugin"),
+        *(text for option in options.items() for text in option),
+        *(f"{folder.kernel_file.resolve()}::{workload.name}" for workload in workloads),
+    ]
+
+
+def pytest_environment(env: Mapping[str, str]) -> dict[str, str]:
+    """Without what would add options or plugins; no plugin loads itself."""
+    kept = {key: value for key, value in env.items() if not key.startswith("PYTEST_")}
+    return {**kept, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+
+
+def check_kernel(
+    folder: KernelFolder,
+    workloads: Sequence[Workload],
+    *,
+    device: Device,
+    seed: int,
+    timeout_s: float,
+) -> dict[str, Correctness]:
+    """Test one kernel under several workloads in one worker."""
+    trials = [_trial(folder, workload, device, seed) for workload in workloads]
+    results = check(trials, device=device, timeout_s=timeout_s)
+    return {trial.workload.name: result for trial, result in zip(trials, results, strict=True)}
+
+
+def check(trials: Sequence[Trial], *, device: Device, timeout_s: float) -> list[Correctness]:
+    """One result for each trial, in their order.
+
+    The worker runs nothing untrusted itself. Should it die all the same, none of its answers
+    counts, and every trial gets a worker of its own.
+    """
+    if not trials:
+        return []
+    with tempfile.TemporaryDirectory(prefix="gate-") as name:
+        ended, found = _run_worker(trials, Path(name), device, timeout_s)
+    if ended.ok or len(trials) == 1:
+        results = [found.get(str(i)) if ended.ok else None for i in range(len(trials))]
+        return [
+            result or _lost(trial, ended) for trial, result in zip(trials, results, strict=True)
+        ]
+    return [check([trial], device=device, timeout_s=timeout_s)[0] for trial in trials]
+
+
+def detect_device() -> Device:
+    """Whether this machine has an NVIDIA GPU that is not hidden; asked without importing torch."""
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES", "0").strip() in ("", "-1")
+    return "interpreter" if hidden or not any(Path("/dev").glob("nvidia[0-9]*")) else "cuda"
+
+
+def append_result(file: Path, key: str, result: Correctness) -> None:
+    """One line in one write, so that several processes can share the file."""
+    line = json.dumps({"key": key, "result": _CONVERTER.unstructure(result)}, allow_nan=False)
+    with file.open("a", encoding="utf-8") as stream:
+        stream.write(line + "\n")
+
+
+def read_results(file: Path) -> dict[str, Correctness]:
+    """What `append_result` wrote; a key that is there twice has crashed, whatever it says."""
+    results: dict[str, Correctness] = {}
+    for line in file.read_text(errors="replace").splitlines() if file.is_file() else []:
+        entry = _entry(line)
+        if entry is None:
+            continue
+        key, result = entry
+        if key in results:
+            result = replace(result, status="crashed", message="gave more than one result")
+        results[key] = result
+    return results
+
+
+def _entry(line: str) -> tuple[str, Correctness] | None:
+    """None for half a line, and for what is not ours."""
+    try:
+        match json.loads(line):
+            case {"key": str(key), "result": dict(result)}:
+                return key, _CONVERTER.structure(result, Correctness)
+    except (ValueError, RecursionError, cattrs.BaseValidationError):
+        pass
+    return None
+
+
+def last_words(output: str) -> str:
+    """The end of what a program printed, or a fatal error's begin, bounded both ways."""
+    fatal = output.rfind(FATAL)
+    lines = output.strip().splitlines()[-SHOWN_LINES:]
+    if fatal >= 0:
+        lines = output[fatal:].splitlines()[:SHOWN_LINES]
+    return "\n".join(line[:SHOWN_COLUMNS] for line in lines)
+
+
+def _run_worker(
+    trials: Sequence[Trial], scratch: Path, device: Device, timeout_s: float
+) -> tuple[Completed, dict[str, Correctness]]:
+    request, answer = scratch / "request.json", scratch / "answer.jsonl"
+    plain = {"timeout_s": timeout_s, "trials": [trial.to_json() for trial in trials]}
+    request.write_text(json.dumps(plain))
+    ended = processes.run(
+        [sys.executable, "-I", "-B", "-m", "gate.correctness_worker", str(request), str(answer)],
+        timeout_s=_budget(len(trials), timeout_s),
+        env=_worker_environment(os.environ, scratch, device),
+        cwd=scratch,
+    )
+    return ended, read_results(answer)
+
+
+def _worker_environment(env: Mapping[str, str], scratch: Path, device: Device) -> dict[str, str]:
+    """Caches of its own; in the interpreter no GPU, and one thread for what is small."""
+    kept = {key: value for key, value in env.items() if key != "TRITON_INTERPRET"}
+    own = {"TRITON_CACHE_DIR": str(scratch / "triton"), "TMPDIR": str(scratch)}
+    if device == "interpreter":
+        own |= {"TRITON_INTERPRET": "1", "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
+    return {**kept, **own}
+
+
+def _trial(folder: KernelFolder, workload: Workload, device: Device, seed: int) -> Trial:
+    return Trial(
+        folder=folder.path.resolve(),
+        workload=workload,
+        device=device,
+        seed=seed if workload.seed is None else workload.seed,
+    )
+
+
+def _lost(trial: Trial, ended: Completed) -> Correctness:
+    words = last_words(ended.stderr.strip() or ended.stdout)
+    return Correctness(
+        status="crashed",
+        backend=trial.device,
+        seed=trial.seed,
+        message=f"no result came back: the test process {ended.describe_end()}\n{words}".strip(),
+    )
+
+
+def _budget(workloads: int, timeout_s: float) -> float:
+    return START_SECONDS + workloads * (2 * timeout_s + REAP_SECONDS)

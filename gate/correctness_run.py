@@ -1,0 +1,186 @@
+"""Runs a candidate and leaves what it gave as bytes and facts, in a process of its own.
+
+The reference never runs here, so nothing in this process holds an answer; and whatever the
+candidate does to this process, it only decides which bytes are left. They are compared elsewhere.
+"""
+
+from __future__ import annotations
+
+import copy
+import sys
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from gate import interpreter
+from gate.outputs import CaseReport, Report
+from gate.problem import (
+    construct,
+    construct_candidate,
+    draw_inputs,
+    load_reference,
+    share_weights,
+    sizes,
+)
+from gate.tensors import (
+    Poison,
+    facts,
+    fingerprint,
+    leaves,
+    map_tensors,
+    memory,
+    scale_,
+    tensors,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import ModuleType
+
+    from gate.trials import Case, Trial
+
+REPORT = "report.json"
+# Far beyond what a card with room for the float64 reference can hold; it bounds the disk.
+MAX_OUTPUT_BYTES = 8 * 2**30
+# Frames of a traceback that are shown; recursion has a thousand.
+SHOWN_FRAMES = 12
+
+# Bound before a kernel file is executed, which could replace them.
+_equal = torch.equal
+_synchronize = torch.cuda.synchronize
+
+
+def run(trial: Trial, box: Path) -> None:
+    """Call the candidate once for each case; the report and the outputs go into `box`."""
+    try:
+        report = Report(status="ran", cases=tuple(_calls(trial, box)))
+    except BaseException as error:  # noqa: BLE001 - a kernel may raise anything, SystemExit included
+        _print_from(trial.folder, error)
+        report = _raised(trial, error)
+    report.write(box / REPORT)
+    sys.stderr.flush()
+
+
+def output_file(box: Path, case: int, output: int) -> Path:
+    return box / f"case-{case}-output-{output}"
+
+
+def draw(module: ModuleType, trial: Trial, case: Case) -> tuple[tuple[Any, ...], list[Any]]:
+    """The arguments of one call, and of the constructors: the same in every process."""
+    inputs, init = draw_inputs(module, trial.workload, device=trial.torch_device, seed=case.seed)
+    for tensor in tensors(inputs):
+        if case.scale != 1.0 and tensor.is_floating_point():
+            scale_(tensor, case.scale)
+    return inputs, init
+
+
+def load(trial: Trial) -> ModuleType:
+    constants = sizes(trial.workload, small=trial.small)
+    return load_reference(trial.folder / "reference.py", constants)
+
+
+def _calls(trial: Trial, box: Path) -> Iterator[CaseReport]:
+    if trial.device == "interpreter":
+        interpreter.prepare()
+    module = load(trial)
+    with Poison():
+        candidate, given = _candidate(module, trial)
+    kept: list[torch.Tensor] = []
+    for number, case in enumerate(trial.cases()):
+        with Poison():
+            fresh, _ = draw(module, trial, case)
+        given = _refilled(given, fresh)
+        output = _call(trial, candidate, given, case)
+        pairs = zip(tensors(given), tensors(fresh), strict=True)
+        owners = {"an input": tensors(given), "an earlier output": kept}
+        yield CaseReport(
+            fingerprints=tuple(map(fingerprint, tensors(fresh))),
+            changed=tuple(i for i, pair in enumerate(pairs) if not _unchanged(*pair)),
+            outputs=tuple(facts(leaf, owners) for leaf in leaves(output)),
+        )
+        for index, leaf in enumerate(leaves(output)):
+            _save(leaf, output_file(box, number, index))
+        kept += tensors(output)
+
+
+def _candidate(module: ModuleType, trial: Trial) -> tuple[torch.nn.Module, tuple[Any, ...]]:
+    """The candidate with the reference's weights, and input tensors to be refilled."""
+    workload, device, seed = trial.workload, trial.torch_device, trial.seed
+    given, init = draw(module, trial, trial.cases()[0])
+    reference = construct(module.Model, init, workload, device, seed)
+    candidate = construct_candidate(trial.folder, init, workload, device=device, seed=seed)
+    share_weights(reference, candidate)
+    return candidate, given
+
+
+def _call(trial: Trial, candidate: torch.nn.Module, given: Any, case: Case) -> Any:
+    torch.manual_seed(case.seed)
+    with torch.no_grad(), Poison():
+        output = candidate(*given)
+    if trial.device == "cuda":
+        _synchronize()
+    return output
+
+
+def _refilled(given: tuple[Any, ...], fresh: tuple[Any, ...]) -> Any:
+    """The old tensors holding the new values; copies of the new ones where the layouts differ.
+
+    What was kept from an earlier call by object, address or shape is then found again, and stale.
+    """
+    pairs = list(zip(tensors(given), tensors(fresh), strict=False))
+    if len(pairs) != len(tensors(fresh)) or not all(_same_layout(*pair) for pair in pairs):
+        return map_tensors(copy.deepcopy, fresh)
+    for old, new in pairs:
+        memory(old).copy_(memory(new))
+    olds = iter(tensors(given))
+    return map_tensors(lambda _: next(olds), fresh)
+
+
+def _unchanged(given: torch.Tensor, fresh: torch.Tensor) -> bool:
+    return _same_layout(given, fresh) and _equal(memory(given), memory(fresh))
+
+
+def _same_layout(a: torch.Tensor, b: torch.Tensor) -> bool:
+    return (a.dtype, a.shape, a.stride(), a.untyped_storage().nbytes()) == (
+        b.dtype,
+        b.shape,
+        b.stride(),
+        b.untyped_storage().nbytes(),
+    )
+
+
+def _save(output: Any, file: Path) -> None:
+    if type(output) is not torch.Tensor or output.layout != torch.strided:
+        return
+    if output.numel() * output.element_size() <= MAX_OUTPUT_BYTES:
+        flat = output.detach().resolve_conj().resolve_neg().contiguous().cpu().reshape(-1)
+        flat.view(torch.uint8).numpy().tofile(file)
+
+
+def _raised(trial: Trial, error: BaseException) -> Report:
+    cause = interpreter.root_cause(error)
+    if isinstance(cause, MemoryError | torch.OutOfMemoryError) or _is_failed_allocation(cause):
+        return Report(status="crashed", message=f"ran out of memory: {interpreter.sentence(cause)}")
+    limit = interpreter.limit_behind(error) if trial.device == "interpreter" else None
+    if limit is not None:
+        return Report(status="unsupported", message=limit)
+    return Report(status="crashed", message=f"raised {interpreter.sentence(cause)}")
+
+
+def _print_from(folder: Path, error: BaseException) -> None:
+    """The traceback without the frames of this file and of torch that lead to the kernel's."""
+    trace = error.__traceback__
+    while trace is not None and Path(trace.tb_frame.f_code.co_filename).parent != folder:
+        trace = trace.tb_next
+    # What a file's syntax breaks has frames of the gate only.
+    shown = None if isinstance(error, SyntaxError) else trace or error.__traceback__
+    traceback.print_exception(type(error), error, shown, limit=-SHOWN_FRAMES, chain=False)
+
+
+def _is_failed_allocation(error: BaseException) -> bool:
+    """PyTorch's CPU allocator raises a plain RuntimeError."""
+    return isinstance(error, RuntimeError) and "can't allocate memory" in interpreter.sentence(
+        error
+    )

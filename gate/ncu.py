@@ -1,0 +1,159 @@
+"""The profiling step, parent's side: fresh processes under ncu, and what their reports say.
+
+Every launch of a forward call is profiled, with no filter by name: a kernel that was renamed,
+split, left out or replaced by torch's own shows as a launch set unlike the baseline's. So each
+function that ran has an entry in the block and in `launches`; a foreign one stands there under its
+own name, with `_` for whatever cannot stand in an identifier.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gate import metrics
+from gate.contract.kernel_file import read_kernel_file
+from gate.contract.syntax import UnreadableSource
+from gate.environment import driver_version, find_gpu
+from gate.model import NcuBlock, NotMeasured, Profile
+from gate.ncu_attempt import Job, attempt
+from gate.ncu_failures import PROFILER_BUSY, ProfilingFailed
+from gate.ncu_launches import counts, merge, refuse_other_counts
+from gate.ncu_program import CACHE_CONTROL, CLOCK_CONTROL, REPLAY_MODE, find_ncu, ncu_version
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from gate.kernels import KernelFolder, Workload
+    from gate.ncu_launches import Forward
+
+__all__ = ["NcuOutcome", "collect", "find_ncu", "ncu_version", "profile"]
+
+# DCGM samples in bursts: what it holds now may be free a moment later.
+BUSY_RETRIES = 1
+BUSY_WAIT_SECONDS = 3.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NcuOutcome:
+    """The two parts of a result that this step fills; `profile` is None where nothing was."""
+
+    ncu: NcuBlock | NotMeasured
+    profile: Profile | None
+
+
+def profile(
+    folder: KernelFolder,
+    workload: Workload,
+    *,
+    ncu: Path,
+    processes: int,
+    forwards: int,
+    seed: int,
+    timeout_s: float,
+    keep: Path | None = None,
+) -> NcuOutcome:
+    """As `collect`, with whatever the candidate or the machine did wrong as a NotMeasured."""
+    try:
+        block, made = collect(
+            folder,
+            workload,
+            ncu=ncu,
+            processes=processes,
+            forwards=forwards,
+            seed=seed,
+            timeout_s=timeout_s,
+            keep=keep,
+        )
+    except ProfilingFailed as failed:
+        reason, message = failed.failure.reason, str(failed.failure)
+        gap = NotMeasured(status="failed", reason=reason, message=message)
+        return NcuOutcome(ncu=gap, profile=None)
+    return NcuOutcome(ncu=block, profile=made)
+
+
+def collect(
+    folder: KernelFolder,
+    workload: Workload,
+    *,
+    ncu: Path,
+    processes: int,
+    forwards: int,
+    seed: int,
+    timeout_s: float,
+    keep: Path | None = None,
+) -> tuple[NcuBlock, Profile]:
+    """Profile `forwards` forward calls of one workload in each of `processes` fresh processes.
+
+    `timeout_s` bounds all of them together. `keep` is a folder that gets each process's report and
+    log. Raises ProfilingFailed, and MachineUnfit where the GPU cannot be described.
+    """
+    gpu = find_gpu()
+    job = Job(
+        folder=folder,
+        workload=workload,
+        kernels=_kernels(folder),
+        ncu=ncu,
+        gpu=gpu,
+        driver=driver_version() if gpu else None,
+        forwards=forwards,
+        seed=seed,
+        timeout_s=timeout_s,
+        deadline=time.monotonic() + timeout_s,
+        keep=keep,
+    )
+    names = metrics.wanted(gpu.compute_capability if gpu else None)
+    measured: list[tuple[Forward, ...]] = []
+    for index in range(processes):
+        calls, names = _one_process(job, names, index)
+        measured.append(calls)
+    refuse_other_counts(measured)
+    return _summary([call for calls in measured for call in calls], names, processes)
+
+
+def _summary(
+    calls: Sequence[Forward], names: Sequence[str], processes: int
+) -> tuple[NcuBlock, Profile]:
+    block, spread = merge(calls, names)
+    return block, Profile(
+        processes=processes,
+        forwards=len(calls),
+        launches=counts(calls[0]),
+        spread=spread,
+        clock_control=CLOCK_CONTROL,
+        cache_control=CACHE_CONTROL,
+        replay_mode=REPLAY_MODE,
+    )
+
+
+def _kernels(folder: KernelFolder) -> frozenset[str]:
+    """The `@triton.jit` functions of the kernel file; none where it cannot be read."""
+    try:
+        return frozenset(read_kernel_file(folder.source()).kernels)
+    except UnreadableSource:
+        return frozenset()
+
+
+def _one_process(
+    job: Job, names: tuple[str, ...], index: int
+) -> tuple[tuple[Forward, ...], tuple[str, ...]]:
+    """The forward calls of one process, and the metrics that it took.
+
+    Started again without optional metrics that ncu does not know, and once where the counters are
+    held by another.
+    """
+    retries = BUSY_RETRIES
+    while True:
+        try:
+            return attempt(job, names, index), names
+        except ProfilingFailed as failed:
+            unknown = set(failed.failure.metrics)
+            if unknown and not unknown & metrics.REQUIRED:
+                names = metrics.without(names, unknown)
+            elif failed.failure.reason == PROFILER_BUSY and retries:
+                retries -= 1
+                time.sleep(BUSY_WAIT_SECONDS)
+            else:
+                raise

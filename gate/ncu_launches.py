@@ -1,0 +1,163 @@
+"""From single profiled launches to one value for each function and metric. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from gate.metrics import DURATION, REQUIRED, combine, summarise
+from gate.ncu_failures import Failure, ProfilingFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from gate.model import NcuBlock
+
+# The worker launches this before every forward call and after the last, so that what belongs to
+# which call is seen in the report itself. NVTX ranges would miss launches from other threads.
+BOUNDARY = "gate_forward_boundary"
+
+MISSING = "metric_missing"
+NOT_A_NUMBER = "metric_not_a_number"
+DIFFER = "launches_differ"
+NO_TRITON = "triton_kernel_not_launched"
+
+MAX_IDENTIFIER = 200
+# How many different kernels a message lists.
+LISTED = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """One action of a report. `faults` maps a metric that has no value to MISSING or NOT_A_NUMBER.
+
+    A name is empty where the report is cut off.
+    """
+
+    name: str
+    values: Mapping[str, float]
+    faults: Mapping[str, str] = field(default_factory=dict)
+
+
+Forward = tuple[Launch, ...]
+
+
+def identifier(name: str) -> str:
+    """A kernel's name as the documents' schema has names: foreign ones can hold anything.
+
+    A Triton kernel's is one already. `at::native::fill<int>` becomes `at__native__fill_int_`.
+    """
+    plain = re.sub(r"[^A-Za-z0-9_]", "_", name)
+    return (f"_{plain}" if not plain or plain[0].isdigit() else plain)[:MAX_IDENTIFIER]
+
+
+def split(launches: Sequence[Launch], forwards: int) -> tuple[Forward, ...]:
+    """The launches of each forward call, between the worker's boundaries.
+
+    Raises ProfilingFailed unless there are exactly `forwards` calls and each launches the same.
+    """
+    if not all(launch.name for launch in launches):
+        raise _failed("report_unreadable", "ncu's report is cut off: one of its launches is empty")
+    if not any(launch.name == BOUNDARY for launch in launches):
+        raise _failed(
+            "no_kernels_profiled",
+            f"ncu profiled none of the gate's own launches, only {_listed(launches)}",
+        )
+    calls: list[list[Launch]] = []
+    for launch in launches:
+        if launch.name == BOUNDARY:
+            calls.append([])
+        elif not calls:
+            raise _failed(DIFFER, f"{launch.name} ran before the first forward call")
+        else:
+            calls[-1].append(launch)
+    after = calls.pop()
+    if len(calls) != forwards or after:
+        raise _failed(
+            DIFFER,
+            f"{forwards} forward calls were profiled, and {len(calls)} with"
+            f" {len(after)} further launches came back: {_listed(launches)}",
+        )
+    _refuse_different(calls)
+    return tuple(tuple(call) for call in calls)
+
+
+def refuse_foreign(forwards: Iterable[Forward], kernels: Iterable[str]) -> None:
+    """Raises ProfilingFailed where no Triton kernel of the kernel file was launched."""
+    launches = [launch for forward in forwards for launch in forward]
+    if not {launch.name for launch in launches} & set(kernels):
+        raise _failed(
+            NO_TRITON,
+            f"no @triton.jit function of kernel.py was launched; what ran: {_listed(launches)}",
+        )
+
+
+def counts(forward: Forward) -> dict[str, int]:
+    return dict(sorted(Counter(identifier(launch.name) for launch in forward).items()))
+
+
+def refuse_other_counts(processes: Sequence[Sequence[Forward]]) -> None:
+    """Raises ProfilingFailed where fresh processes do not launch the same."""
+    _refuse_different([forwards[0] for forwards in processes])
+
+
+def merge(
+    forwards: Sequence[Forward], metrics: Sequence[str]
+) -> tuple[NcuBlock, dict[str, dict[str, tuple[float, float]]]]:
+    """The median over all forward calls of each function's metrics, and their spread.
+
+    Raises ProfilingFailed where a required metric has no finite value in one of the launches. An
+    optional one is then left out, for every function.
+    """
+    usable = _usable(forwards, metrics)
+    block: NcuBlock = {}
+    spread: dict[str, dict[str, tuple[float, float]]] = {}
+    for function in counts(forwards[0]):
+        own = [[x for x in forward if identifier(x.name) == function] for forward in forwards]
+        summaries = {name: summarise(name, [_combined(name, x) for x in own]) for name in usable}
+        block[function] = {name: middle for name, (middle, _) in summaries.items()}
+        spread[function] = {name: bounds for name, (_, bounds) in summaries.items()}
+    return block, spread
+
+
+def _combined(metric: str, launches: Sequence[Launch]) -> float:
+    durations = [launch.values[DURATION] for launch in launches]
+    return combine(metric, [launch.values[metric] for launch in launches], durations)
+
+
+def _usable(forwards: Iterable[Forward], metrics: Sequence[str]) -> tuple[str, ...]:
+    unusable = set()
+    for launch in (launch for forward in forwards for launch in forward):
+        for metric in metrics:
+            fault = launch.faults.get(metric, "" if metric in launch.values else MISSING)
+            if fault and metric in REQUIRED:
+                what = "no value" if fault == MISSING else "a value that is no finite number"
+                raise _failed(fault, f"ncu gave {what} of {metric} for {launch.name}")
+            if fault:
+                unusable.add(metric)
+    return tuple(sorted(set(metrics) - unusable))
+
+
+def _refuse_different(calls: Sequence[Sequence[Launch]]) -> None:
+    expected = [launch.name for launch in calls[0]]
+    for index, call in enumerate(calls[1:], start=2):
+        if [launch.name for launch in call] != expected:
+            raise _failed(
+                DIFFER,
+                f"forward call 1 launched {_listed(calls[0])}, call {index} {_listed(call)}",
+            )
+
+
+def _listed(launches: Iterable[Launch]) -> str:
+    """What ran, for people: `3 x conv_kernel, 1 x fill_kernel`."""
+    ran = Counter(x.name[:MAX_IDENTIFIER] for x in launches if x.name != BOUNDARY)
+    shown = [f"{count} x {name or 'a nameless one'}" for name, count in sorted(ran.items())]
+    more = [f"{len(shown) - LISTED} others"] if len(shown) > LISTED else []
+    return ", ".join(shown[:LISTED] + more) or "nothing"
+
+
+def _failed(reason: str, message: str) -> ProfilingFailed:
+    return ProfilingFailed(Failure(reason=reason, message=message))

@@ -1,0 +1,49 @@
+"""`gate doctor`: what each check found and, where it failed, the mend below it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+from rich.text import Text
+
+from gate.doctor.counters import COUNTERS
+from gate.errors import ExitCode
+from gate.report.text import count, one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+
+    from gate.doctor import Check
+
+MAX_DETAIL = 800
+STYLES = {"ok": "green", "failed": "bold red", "warning": "yellow", "unknown": "dim"}
+
+
+def render(checks: Sequence[Check], console: Console) -> None:
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for check in checks:
+        detail = f"{check.name}: {one_line(check.detail, MAX_DETAIL)}"
+        table.add_row(Text(check.status, style=STYLES[check.status]), Text(detail))
+        if check.mend:
+            table.add_row("", Text(f"mend: {one_line(check.mend, MAX_DETAIL)}"))
+    console.print(table)
+    console.print(Text(summary(checks), style="bold"))
+
+
+def summary(checks: Sequence[Check]) -> str:
+    if exit_code_of(checks) is ExitCode.PASSED:
+        return "this machine can measure"
+    failed = sum(check.status == "failed" for check in checks)
+    return f"this machine cannot measure: {count(failed, 'check')} of {len(checks)} failed"
+
+
+def exit_code_of(checks: Sequence[Check]) -> ExitCode:
+    """Only a number read back from a counter proves that a machine can measure."""
+    proven = any(check.name == COUNTERS and check.status == "ok" for check in checks)
+    failed = any(check.status == "failed" for check in checks)
+    return ExitCode.PASSED if proven and not failed else ExitCode.ENVIRONMENT

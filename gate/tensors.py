@@ -1,0 +1,120 @@
+"""Tensors as the processes of the correctness step see them: nested, strided, aliased, poisoned."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.overrides import TorchFunctionMode
+
+from gate.outputs import MAX_FACT, PLAIN_TENSOR, Facts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+UNINITIALISED = frozenset(
+    ("empty", "empty_like", "empty_strided", "empty_permuted", "new_empty", "new_empty_strided")
+)
+# The byte that makes a NaN of every float8 format with one, and an unlikely int8.
+POISON_BYTE = 0x7F
+
+
+class Poison(TorchFunctionMode):
+    """Fills what `torch.empty` and its family give: NaN, or the largest integer.
+
+    A kernel that leaves a part of its output unwritten cannot then be right by luck.
+    """
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        made = func(*args, **kwargs)
+        if getattr(func, "__name__", "") in UNINITIALISED and kwargs.get("out") is None:
+            poison_(made)
+        return made
+
+
+def poison_(tensor: torch.Tensor) -> None:
+    if tensor.device.type == "meta" or tensor.layout != torch.strided:
+        return
+    with torch.no_grad():
+        if tensor.dtype.itemsize == 1 and tensor.dtype != torch.bool:
+            tensor.view(torch.uint8).fill_(POISON_BYTE)
+        elif tensor.is_floating_point() or tensor.is_complex():
+            tensor.fill_(math.nan)
+        else:
+            tensor.fill_(1 if tensor.dtype == torch.bool else torch.iinfo(tensor.dtype).max)
+
+
+def leaves(value: Any) -> Iterator[Any]:
+    """What nested tuples and lists hold, in order."""
+    if isinstance(value, tuple | list):
+        for entry in value:
+            yield from leaves(entry)
+    else:
+        yield value
+
+
+def tensors(value: Any) -> list[torch.Tensor]:
+    return [leaf for leaf in leaves(value) if isinstance(leaf, torch.Tensor)]
+
+
+def map_tensors(change: Callable[[torch.Tensor], torch.Tensor], value: Any) -> Any:
+    """The same nesting with every tensor replaced."""
+    if isinstance(value, tuple | list):
+        return type(value)(map_tensors(change, entry) for entry in value)
+    return change(value) if isinstance(value, torch.Tensor) else value
+
+
+def memory(tensor: torch.Tensor) -> torch.Tensor:
+    """All of a tensor's storage as flat integers, the gaps between its elements included."""
+    storage = tensor.untyped_storage()
+    dtype = torch.uint8 if storage.nbytes() % 4 else torch.int32
+    return torch.empty(0, dtype=dtype, device=tensor.device).set_(storage)
+
+
+def scale_(tensor: torch.Tensor, factor: float) -> None:
+    """Multiply a whole storage, so that views whose elements overlap are scaled once."""
+    storage = tensor.untyped_storage()
+    flat = torch.empty(0, dtype=tensor.dtype, device=tensor.device)
+    flat.set_(storage).mul_(factor)
+
+
+def fingerprint(tensor: torch.Tensor) -> int:
+    """A sum over the elements' bytes: tells apart two draws, not two forgeries."""
+    flat = tensor.detach().contiguous().reshape(-1)
+    if flat.numel() == 0:
+        return 0
+    flat = flat.view(torch.uint8)
+    return int(flat.view(torch.int32 if flat.numel() % 4 == 0 else torch.uint8).sum())
+
+
+def facts(value: Any, owned: Mapping[str, list[torch.Tensor]]) -> Facts:
+    """Describe one output; `owned` names the tensors whose memory it must not share."""
+    name = f"{type(value).__module__}.{type(value).__qualname__}"
+    if not isinstance(value, torch.Tensor):
+        return Facts(type=name, value=repr(value)[:MAX_FACT])
+    if type(value) is not torch.Tensor or value.layout != torch.strided:
+        layout = "" if type(value) is not torch.Tensor else f" ({value.layout})"
+        return Facts(type=name + layout)
+    return Facts(
+        type=PLAIN_TENSOR,
+        device=value.device.type,
+        dtype=str(value.dtype).removeprefix("torch."),
+        shape=tuple(value.shape),
+        strides=value.stride(),
+        alias=next((owner for owner, held in owned.items() if _overlaps(value, held)), ""),
+    )
+
+
+def _overlaps(tensor: torch.Tensor, others: list[torch.Tensor]) -> bool:
+    start, end = _span(tensor)
+    return any(start < theirs[1] and theirs[0] < end for theirs in map(_span, others))
+
+
+def _span(tensor: torch.Tensor) -> tuple[int, int]:
+    """The addresses of a tensor's storage: memory seen through another storage overlaps too."""
+    storage = tensor.untyped_storage()
+    return storage.data_ptr(), storage.data_ptr() + storage.nbytes()

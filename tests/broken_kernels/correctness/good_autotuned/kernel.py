@@ -1,0 +1,28 @@
+"""Leaves its block size to the autotuner, whose timing needs a GPU."""
+
+import torch
+import torch.nn as nn
+import triton
+import triton.language as tl
+
+
+@triton.autotune(
+    configs=[triton.Config({"BLOCK": 256}), triton.Config({"BLOCK": 512})], key=["count"]
+)
+@triton.jit
+def scaled_relu_kernel(x_ptr, y_ptr, count, BLOCK: tl.constexpr):
+    offsets = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    mask = offsets < count
+    x = tl.load(x_ptr + offsets, mask=mask)
+    tl.store(y_ptr + offsets, tl.maximum(x, 0.0) * 3.0, mask=mask)
+
+
+def scaled_relu(x):
+    y = torch.empty_like(x)
+    scaled_relu_kernel[lambda meta: (triton.cdiv(x.numel(), meta["BLOCK"]),)](x, y, x.numel())
+    return y
+
+
+class ModelNew(nn.Module):
+    def forward(self, x):
+        return scaled_relu(x)

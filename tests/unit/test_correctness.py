@@ -1,0 +1,219 @@
+"""Every folder of tests/broken_kernels/correctness comes out as what is wrong with it."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from gate.correctness import (
+    append_result,
+    check,
+    check_kernel,
+    detect_device,
+    last_words,
+    pytest_command,
+    pytest_environment,
+    read_results,
+)
+from gate.kernels import Workload, load_folder
+from gate.model import Correctness
+from gate.trials import Trial
+
+FOLDERS = Path(__file__).parents[1] / "broken_kernels" / "correctness"
+SEED = 20_240_229
+SECOND_CALL = "on a second call, with fresh inputs in the same memory"
+
+# kernel/workload: status, and what the message says
+EXPECTED = {
+    "assumes_contiguous/contiguous": ("passed", ""),
+    "assumes_contiguous/strided": ("failed", "got nan"),
+    "cached_by_address/default": ("failed", f"the output is wrong {SECOND_CALL}: "),
+    "changes_input/default": ("failed", "changes input 0 in place"),
+    "clamps_large_values/default": ("failed", "with inputs 1000 times as large: "),
+    "constant_output/default": ("failed", "2,405 of 2,405 values differ"),
+    "exits/default": ("crashed", "exited with 0 before its result was there"),
+    "float16_arithmetic/default": ("failed", "values differ"),
+    "good_autotuned/default": ("passed", ""),
+    "good_integer_output/default": ("passed", ""),
+    "good_kernelbench/default": ("passed", ""),
+    "good_several_outputs/default": ("passed", ""),
+    "huge_allocation/default": ("crashed", "ran out of memory: RuntimeError: "),
+    "needs_cuda/default": ("unsupported", "needs CUDA: AssertionError (assert x.is_cuda)"),
+    "needs_driver/default": ("unsupported", "0 active drivers"),
+    "needs_inline_asm/default": ("unsupported", "inline_asm not supported in interpreter mode"),
+    "needs_libdevice/default": ("unsupported", "cannot convert None"),
+    "not_a_number/default": ("failed", "got nan"),
+    "odd_rows/even": ("passed", ""),
+    "odd_rows/odd": ("failed", "most at [36, "),
+    "off_by_one_row/default": ("failed", "values differ, most at ["),
+    "patches_torch/default": ("failed", "values differ"),
+    "prints_megabytes/default": ("crashed", "raised RuntimeError: after 20 MB"),
+    "python_allocation/default": ("crashed", "ran out of memory: MemoryError"),
+    "raises/default": ("crashed", "raised ValueError: cannot do (37, 65)"),
+    "raises_on_import/default": ("crashed", "raised SyntaxError: "),
+    "recursion/default": ("crashed", "raised RecursionError: "),
+    "returns_input/default": ("failed", "the output shares its memory with an input"),
+    "reused_buffer/default": ("failed", f"memory with an earlier output {SECOND_CALL}"),
+    "segfaults/default": ("crashed", "was ended by SIGSEGV\nFatal Python error: Segmentation"),
+    "system_exit/default": ("crashed", "raised SystemExit: 0"),
+    "tensor_subclass/default": ("failed", "Lazy, the reference's a plain torch.Tensor"),
+    "too_large/default": ("unsupported", "a grid of 32,768 x 1 x 1; add `interpreter` sizes"),
+    "two_outputs/default": ("failed", "gives 2 outputs, the reference 1 output"),
+    "unrepeatable_inputs/default": ("failed", "had other inputs than this seed gives"),
+    "unwritten_tail/default": ("failed", "memory that nobody has written yet holds NaN here"),
+    "wrong_dtype/default": ("failed", "the output is float64, the reference's float32"),
+    "wrong_shape/default": ("failed", "has shape [2405], the reference's [37, 65]"),
+    "wrong_strides/default": ("failed", "has strides [1, 37], the reference's [65, 1]"),
+}
+# These take a worker of their own: one needs a short time limit, one ends its worker.
+ALONE = {
+    "hangs/default": ("timed_out", "did not finish within 4 s; if it is only slow here, add"),
+    "kills_its_parent/default": ("crashed", "no result came back: the test process was ended by"),
+}
+
+
+def trials(*names):
+    return [
+        Trial(folder=folder.path, workload=workload, device="interpreter", seed=SEED)
+        for folder in (load_folder(FOLDERS / name) for name in names)
+        for workload in folder.workloads
+    ]
+
+
+def outcomes(chosen, timeout_s=60.0):
+    results = check(chosen, device="interpreter", timeout_s=timeout_s)
+    names = [f"{trial.folder.name}/{trial.workload.name}" for trial in chosen]
+    return list(zip(names, results, strict=True))
+
+
+@pytest.fixture(scope="module")
+def results():
+    """Two workers at a time: importing torch and interpreting are what costs."""
+    every = trials(*sorted({name.partition("/")[0] for name in EXPECTED}))
+    batches = [
+        partial(outcomes, every[::2]),
+        partial(outcomes, every[1::2]),
+        partial(outcomes, trials("hangs"), timeout_s=4.0),
+        partial(outcomes, trials("kills_its_parent", "good_kernelbench")),
+    ]
+    with ThreadPoolExecutor(2) as pool:
+        return dict(pair for batch in pool.map(lambda run: run(), batches) for pair in batch)
+
+
+@pytest.mark.parametrize("name", [*EXPECTED, *ALONE])
+def test_each_fault_has_its_status_and_its_words(results, name):
+    status, words = {**EXPECTED, **ALONE}[name]
+    assert results[name].status == status, results[name].message
+    assert words in results[name].message
+
+
+def test_every_folder_is_in_the_table(results):
+    folders = {path.parent.name for path in FOLDERS.glob("*/kernel.py")}
+    assert {name.partition("/")[0] for name in results} == folders
+
+
+def test_results_say_where_and_from_which_seed(results):
+    for result in results.values():
+        assert (result.backend, result.seed) == ("interpreter", SEED)
+
+
+def test_messages_are_short(results):
+    assert max(len(result.message) for result in results.values()) < 4000
+
+
+def test_a_wrong_value_has_a_largest_error(results):
+    assert results["constant_output/default"].max_abs_error > 1
+    assert results["good_kernelbench/default"].max_abs_error < 1e-5
+    assert results["unwritten_tail/default"].max_abs_error is None  # NaN is no number
+
+
+def test_a_workload_may_fix_its_seed():
+    folder = load_folder(FOLDERS / "raises_on_import")
+    workload = Workload(name="default", seed=7)
+    found = check_kernel(folder, [workload], device="interpreter", seed=SEED, timeout_s=60)
+    assert found["default"].seed == 7
+
+
+def test_nothing_to_check_starts_nothing():
+    assert check([], device="interpreter", timeout_s=0) == []
+
+
+# -------------------------------------------------------------------------- what comes back
+
+PASSED = Correctness(status="passed", backend="cuda", seed=1, max_abs_error=0.5)
+
+
+def test_results_are_read_as_they_were_written(tmp_path):
+    append_result(tmp_path / "results", "one", PASSED)
+    append_result(tmp_path / "results", "two", PASSED)
+    assert read_results(tmp_path / "results") == {"one": PASSED, "two": PASSED}
+
+
+def test_two_results_for_one_workload_are_a_crash(tmp_path):
+    append_result(tmp_path / "results", "one", PASSED)
+    append_result(tmp_path / "results", "one", PASSED)
+    result = read_results(tmp_path / "results")["one"]
+    assert (result.status, result.message) == ("crashed", "gave more than one result")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        '{"key": "one", "resu',
+        "[]",
+        '{"key": "one", "result": {"status": "fine", "backend": "cuda"}}',
+        '{"key": "one", "result": {"status": "passed", "backend": "cuda", "more": 1}}',
+        json.dumps({"key": ["one"], "result": {"status": "passed", "backend": "cuda"}}),
+    ],
+)
+def test_what_is_no_result_counts_as_missing(tmp_path, line):
+    (tmp_path / "results").write_text(line + "\n")
+    assert read_results(tmp_path / "results") == {}
+
+
+def test_no_file_is_no_results(tmp_path):
+    assert read_results(tmp_path / "absent") == {}
+
+
+def test_last_words_are_bounded():
+    said = last_words("first\n" + "x" * 10_000 + "\nlast\n")
+    assert said.endswith("\nlast")
+    assert len(said) < 300
+
+
+def test_a_fatal_error_is_shown_from_its_begin():
+    said = last_words("noise\nFatal Python error: Aborted\n" + "frame\n" * 100)
+    assert said.startswith("Fatal Python error: Aborted\nframe")
+
+
+# ------------------------------------------------------------------------------- the command
+
+
+def test_pytest_takes_nothing_from_the_tree(tmp_path):
+    folder = load_folder(FOLDERS / "odd_rows")
+    command = pytest_command(
+        folder, folder.workloads, scratch=tmp_path, device="cuda", seed=3, timeout_s=2.5
+    )
+    assert command[1:] == [
+        *("-I", "-B", "-m", "pytest", "-q", "--noconftest"),
+        *("-p", "no:python", "-p", "no:cacheprovider", "-p", "gate.pytest_plugin"),
+        *("-c", f"{tmp_path}/pytest.ini", "--rootdir", str(folder.path)),
+        *("--gate-results", f"{tmp_path}/results.jsonl", "--gate-device", "cuda"),
+        *("--gate-seed", "3", "--gate-timeout", "2.5"),
+        f"{folder.path}/kernel.py::even",
+        f"{folder.path}/kernel.py::odd",
+    ]
+
+
+def test_pytest_takes_nothing_from_the_environment():
+    given = {"PATH": "/bin", "PYTEST_ADDOPTS": "-p evil", "PYTEST_PLUGINS": "evil"}
+    assert pytest_environment(given) == {"PATH": "/bin", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+
+
+@pytest.mark.parametrize("hidden", ["", "-1", " "])
+def test_a_hidden_gpu_is_none(monkeypatch, hidden):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", hidden)
+    assert detect_device() == "interpreter"

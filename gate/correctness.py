@@ -2,8 +2,8 @@
 
 `gate check` runs the same pytest items as a plain `pytest`, in a process of its own that takes no
 configuration from the tree under test. Their engine is `check_kernel`: one worker, two forks for
-each workload. Neither process imports what the other side wrote, and torch is imported only in the
-worker. What is missing from an answer, or in it twice, has crashed.
+each workload. Only the forks execute the tree's files, and only the worker imports torch. What is
+missing from an answer, or in it twice, has crashed.
 """
 
 from __future__ import annotations

@@ -102,11 +102,11 @@ def _check(trial: Trial, reports: Sequence[CaseReport], box: Path) -> tuple[list
         if fault is not None:
             raise Wrong(fault + case.where)
         notes.append(answer.note)
-        for index, facts_ in enumerate(answer.facts):
-            if facts_.type != PLAIN_TENSOR or 0 in facts_.shape:
+        for index, described in enumerate(answer.facts):
+            if described.type != PLAIN_TENSOR or 0 in described.shape:
                 continue
             name = output_name(index, len(answer.facts))
-            got = _read(output_file(box, number, index), facts_, name)
+            got = _read(output_file(box, number, index), described, name)
             found, note = _check_values(trial, case, answer, index, got)
             errors.append(found)
             notes.append(note)

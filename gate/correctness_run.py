@@ -116,11 +116,12 @@ def _candidate(module: ModuleType, trial: Trial) -> tuple[torch.nn.Module, tuple
 
 
 def _call(trial: Trial, candidate: torch.nn.Module, given: Any, case: Case) -> Any:
+    synchronize = _synchronize if trial.device == "cuda" else bool
     torch.manual_seed(case.seed)
+    synchronize()  # a kernel on another stream finds its inputs written
     with torch.no_grad(), Poison():
         output = candidate(*given)
-    if trial.device == "cuda":
-        _synchronize()
+    synchronize()
     return output
 
 

@@ -17,6 +17,7 @@ import resource
 import signal
 import sys
 import tempfile
+import time
 import traceback
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -42,7 +43,9 @@ if TYPE_CHECKING:
 
     Status = Literal["passed", "failed", "crashed", "timed_out", "unsupported"]
 
+# Linux: die with the parent; inherit the orphans among one's descendants.
 PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
 # Enough for PyTorch itself; what a kernel may add to it is the machine's memory.
 OWN_ADDRESS_SPACE = 16 * 2**30
 
@@ -60,11 +63,16 @@ class Ended:
 
 
 def main(request_file: str, answer_file: str) -> None:
-    """Test every trial of the request; its place there is the key of its result."""
-    _die_with_parent()
+    """Test every trial of the request; its place there is the key of its result.
+
+    The answers are written at the end, when no kernel's process is left that could add its own.
+    """
+    _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    _prctl(PR_SET_CHILD_SUBREAPER, 1)
     request = json.loads(Path(request_file).read_text())
-    for index, plain in enumerate(request["trials"]):
-        result = test(Trial.from_json(plain), timeout_s=request["timeout_s"])
+    trials = [Trial.from_json(plain) for plain in request["trials"]]
+    results = [test(trial, timeout_s=request["timeout_s"]) for trial in trials]
+    for index, result in enumerate(results):
         append_result(Path(answer_file), str(index), result)
 
 
@@ -132,24 +140,34 @@ def _end(ended: Ended, timeout_s: float) -> str:
 
 
 def _in_fork(work: Callable[[], None], device: Device, timeout_s: float) -> Ended:
-    """Run `work` in a fork with a process group of its own, which ends with it."""
+    """Run `work` in a fork; whatever it started ends with it."""
     with tempfile.TemporaryFile() as log:
         process = _FORK.Process(target=_child, args=(work, device, log.fileno()))
         process.start()
         process.join(timeout_s)
         timed_out = process.is_alive()
-        assert process.pid is not None
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        process.kill()
         process.join(REAP_SECONDS)
+        _end_strays()
         code = None if timed_out else process.exitcode
         log.seek(max(0, log.seek(0, os.SEEK_END) - TAIL_BYTES))
         return Ended(code=code, log=last_words(log.read().decode(errors="replace")))
 
 
+def _end_strays() -> None:
+    """End what a kernel's process left behind: as a subreaper the supervisor inherits it."""
+    children = Path(f"/proc/self/task/{os.getpid()}/children")
+    if not children.exists():  # a kernel built without CONFIG_PROC_CHILDREN
+        return
+    deadline = time.monotonic() + REAP_SECONDS
+    while time.monotonic() < deadline and (strays := children.read_text().split()):
+        for stray in map(int, strays):
+            os.kill(stray, signal.SIGKILL)
+            os.waitpid(stray, 0)
+
+
 def _child(work: Callable[[], None], device: Device, log: int) -> None:
-    os.setpgid(0, 0)
-    _die_with_parent()
+    _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     os.dup2(log, sys.stdout.fileno())
     os.dup2(log, sys.stderr.fileno())
     faulthandler.enable()
@@ -181,8 +199,8 @@ def _limit(device: Device) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 
-def _die_with_parent() -> None:
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+def _prctl(option: int, value: int) -> None:
+    ctypes.CDLL(None).prctl(option, value)
 
 
 if __name__ == "__main__":

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 import linecache
 import math
 import re
 import traceback
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Never
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import TracebackType
 
 # A program takes the interpreter about a millisecond, and each workload is run three times.
@@ -17,15 +18,14 @@ MAX_PROGRAMS = 16_384
 MAX_SENTENCE = 1000
 ADD_SIZES = "add `interpreter` sizes to workloads.toml"
 
-# (exception, pattern): what Triton 3.6 to 3.9 say of their own limits. A libdevice function is a
-# stub that returns None there, and a Python float has none of a tensor's methods.
+# (exception, pattern): what Triton 3.6 to 3.9 say of their own limits. A Python float stays one
+# there and has none of a tensor's methods.
 KNOWN_LIMITS: tuple[tuple[type[BaseException], str], ...] = (
     (NotImplementedError, ""),
     (RuntimeError, r"\d+ active drivers"),
     (ValueError, r"Multiple assignments are not supported"),
     (Exception, r"mask has unsupported dtype"),
     (ValueError, r"[Uu]nsupported (integer value|padding|semantic|rmwOp)"),
-    (TypeError, r"cannot convert None of type <class 'NoneType'> to tensor"),
     (AttributeError, r"'float' object has no attribute"),
 )
 
@@ -35,15 +35,21 @@ class TooLarge(Exception):
 
 
 def prepare() -> None:
-    """Bound the grid, and run autotuned kernels in their first configuration.
+    """Bound the grid, say what has no meaning here, tune nothing.
 
-    Choosing among configurations is timing, which needs a GPU. Triton is imported here, since
-    `TRITON_INTERPRET` must be set before.
+    Triton is imported here, since `TRITON_INTERPRET` must be set before.
     """
+    from triton.language.extra import libdevice  # noqa: PLC0415
     from triton.runtime import autotuner, interpreter  # noqa: PLC0415
 
-    set_grid_dim = interpreter.InterpreterBuilder.set_grid_dim
-    construct = autotuner.Autotuner.__init__
+    _bound_grids(interpreter.InterpreterBuilder)
+    _tune_nothing(autotuner.Autotuner)
+    for name, function in inspect.getmembers(libdevice, inspect.isfunction):
+        setattr(libdevice, name, _absent(f"libdevice.{function.__name__}"))
+
+
+def _bound_grids(builder: Any) -> None:
+    set_grid_dim = builder.set_grid_dim
 
     def bounded(self: Any, *grid: int) -> None:
         if math.prod(grid) > MAX_PROGRAMS:
@@ -51,12 +57,27 @@ def prepare() -> None:
             raise TooLarge(f"too large for the interpreter: a grid of {shape}; {ADD_SIZES}")
         set_grid_dim(self, *grid)
 
+    builder.set_grid_dim = bounded
+
+
+def _tune_nothing(autotuner: Any) -> None:
+    """Take the first configuration: to choose one is to time them all, which needs a GPU."""
+    construct = autotuner.__init__
+
     def first_only(self: Any, *args: Any, **kwargs: Any) -> None:
         construct(self, *args, **kwargs)
         self.configs = self.configs[:1]
 
-    interpreter.InterpreterBuilder.set_grid_dim = bounded
-    autotuner.Autotuner.__init__ = first_only
+    autotuner.__init__ = first_only
+
+
+def _absent(name: str) -> Callable[..., Never]:
+    """In place of a stub that returns None, which fails somewhere else."""
+
+    def refuse(*_: Any, **__: Any) -> Never:
+        raise NotImplementedError(f"{name} not supported in interpreter mode")
+
+    return refuse
 
 
 def limit_behind(error: BaseException) -> str | None:

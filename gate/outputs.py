@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PLAIN_TENSOR = "torch.Tensor"
+# What else an output may be: compared by its text, which is all there is to it.
+PLAIN_VALUES = frozenset(f"builtins.{name}" for name in ("NoneType", "bool", "int", "float"))
 MAX_FACT = 200
 
 
@@ -74,7 +76,12 @@ def read_report(file: Path) -> Report | None:
 
 
 def structural_fault(got: Sequence[Facts], expected: Sequence[Facts]) -> str | None:
-    """What differs first, as a sentence without its full stop; None if nothing does."""
+    """What differs first, as a sentence without its full stop; None if nothing does.
+
+    What cannot be compared is a fault: nothing would be proven.
+    """
+    if not any(facts.type == PLAIN_TENSOR for facts in expected):
+        return "cannot be compared: the reference gives no plain tensor"
     if len(got) != len(expected):
         return f"gives {_outputs(len(got))}, the reference {_outputs(len(expected))}"
     for number, pair in enumerate(zip(got, expected, strict=True)):
@@ -88,8 +95,10 @@ def output_name(number: int, count: int) -> str:
 
 
 def _faults(got: Facts, expected: Facts) -> Iterator[str]:
+    if expected.type not in {PLAIN_TENSOR, *PLAIN_VALUES}:
+        yield f"cannot be compared: the reference's is a {expected.type}"
     if got.type != expected.type:
-        yield f"is a {got.type[:MAX_FACT]}, the reference's a plain {expected.type}"
+        yield f"is a {got.type[:MAX_FACT]}, the reference's a {expected.type}"
     if got.value != expected.value:
         yield f"is {got.value[:MAX_FACT]}, the reference's {expected.value[:MAX_FACT]}"
     if got.device != expected.device:

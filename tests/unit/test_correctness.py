@@ -1,5 +1,6 @@
 """Every folder of tests/broken_kernels/correctness comes out as what is wrong with it."""
 
+import contextlib
 import json
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -40,10 +41,12 @@ EXPECTED = {
     "good_kernelbench/default": ("passed", ""),
     "good_several_outputs/default": ("passed", ""),
     "huge_allocation/default": ("crashed", "ran out of memory: RuntimeError: "),
+    "illegal_address/default": ("crashed", "was ended by SIGSEGV"),
+    "leaves_a_process/default": ("passed", ""),
     "needs_cuda/default": ("unsupported", "needs CUDA: AssertionError (assert x.is_cuda)"),
     "needs_driver/default": ("unsupported", "0 active drivers"),
     "needs_inline_asm/default": ("unsupported", "inline_asm not supported in interpreter mode"),
-    "needs_libdevice/default": ("unsupported", "cannot convert None"),
+    "needs_libdevice/default": ("unsupported", "libdevice.abs not supported in interpreter"),
     "not_a_number/default": ("failed", "got nan"),
     "odd_rows/even": ("passed", ""),
     "odd_rows/odd": ("failed", "most at [36, "),
@@ -58,7 +61,7 @@ EXPECTED = {
     "reused_buffer/default": ("failed", f"memory with an earlier output {SECOND_CALL}"),
     "segfaults/default": ("crashed", "was ended by SIGSEGV\nFatal Python error: Segmentation"),
     "system_exit/default": ("crashed", "raised SystemExit: 0"),
-    "tensor_subclass/default": ("failed", "Lazy, the reference's a plain torch.Tensor"),
+    "tensor_subclass/default": ("failed", "Lazy, the reference's a torch.Tensor"),
     "too_large/default": ("unsupported", "a grid of 32,768 x 1 x 1; add `interpreter` sizes"),
     "two_outputs/default": ("failed", "gives 2 outputs, the reference 1 output"),
     "unrepeatable_inputs/default": ("failed", "had other inputs than this seed gives"),
@@ -72,34 +75,56 @@ ALONE = {
     "hangs/default": ("timed_out", "did not finish within 4 s; if it is only slow here, add"),
     "kills_its_parent/default": ("crashed", "no result came back: the test process was ended by"),
 }
+# What comes out otherwise on a GPU.
+ON_CUDA = {
+    "hangs/default": ("timed_out", "did not finish within 4 s"),
+    "illegal_address/default": ("crashed", "illegal memory access"),
+    "needs_cuda/default": ("passed", ""),
+    "needs_driver/default": ("passed", ""),
+    "needs_inline_asm/default": ("passed", ""),
+    "needs_libdevice/default": ("passed", ""),
+    "patches_torch/default": ("failed", "the output lies on cpu, the reference's on cuda"),
+    "too_large/default": ("passed", ""),
+}
 
 
-def trials(*names):
+def trials(device, *names):
     return [
-        Trial(folder=folder.path, workload=workload, device="interpreter", seed=SEED)
+        Trial(folder=folder.path, workload=workload, device=device, seed=SEED)
         for folder in (load_folder(FOLDERS / name) for name in names)
         for workload in folder.workloads
     ]
 
 
 def outcomes(chosen, timeout_s=60.0):
-    results = check(chosen, device="interpreter", timeout_s=timeout_s)
+    results = check(chosen, device=chosen[0].device, timeout_s=timeout_s)
     names = [f"{trial.folder.name}/{trial.workload.name}" for trial in chosen]
     return list(zip(names, results, strict=True))
 
 
-@pytest.fixture(scope="module")
-def results():
+def every_outcome(device):
     """Two workers at a time: importing torch and interpreting are what costs."""
-    every = trials(*sorted({name.partition("/")[0] for name in EXPECTED}))
+    every = trials(device, *sorted({name.partition("/")[0] for name in EXPECTED}))
     batches = [
         partial(outcomes, every[::2]),
         partial(outcomes, every[1::2]),
-        partial(outcomes, trials("hangs"), timeout_s=4.0),
-        partial(outcomes, trials("kills_its_parent", "good_kernelbench")),
+        partial(outcomes, trials(device, "hangs"), timeout_s=4.0),
+        partial(outcomes, trials(device, "kills_its_parent", "good_kernelbench")),
     ]
     with ThreadPoolExecutor(2) as pool:
         return dict(pair for batch in pool.map(lambda run: run(), batches) for pair in batch)
+
+
+@pytest.fixture(scope="module")
+def results():
+    return every_outcome("interpreter")
+
+
+@pytest.fixture(scope="module")
+def results_on_cuda():
+    if detect_device() != "cuda":
+        pytest.skip("no GPU here")
+    return every_outcome("cuda")
 
 
 @pytest.mark.parametrize("name", [*EXPECTED, *ALONE])
@@ -107,6 +132,15 @@ def test_each_fault_has_its_status_and_its_words(results, name):
     status, words = {**EXPECTED, **ALONE}[name]
     assert results[name].status == status, results[name].message
     assert words in results[name].message
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", [*EXPECTED, *ALONE])
+def test_each_fault_has_its_status_on_a_gpu_too(results_on_cuda, name):
+    status, words = {**EXPECTED, **ALONE, **ON_CUDA}[name]
+    assert results_on_cuda[name].status == status, results_on_cuda[name].message
+    assert words in results_on_cuda[name].message
+    assert results_on_cuda[name].backend == "cuda"
 
 
 def test_every_folder_is_in_the_table(results):
@@ -127,6 +161,15 @@ def test_a_wrong_value_has_a_largest_error(results):
     assert results["constant_output/default"].max_abs_error > 1
     assert results["good_kernelbench/default"].max_abs_error < 1e-5
     assert results["unwritten_tail/default"].max_abs_error is None  # NaN is no number
+
+
+def test_nothing_that_a_kernel_started_outlives_it(results):
+    running = []
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):  # it has just ended
+            running.append(file.read_bytes())
+    assert results["leaves_a_process/default"].status == "passed"
+    assert b"sleep\x0031415.9\x00" not in running
 
 
 def test_a_workload_may_fix_its_seed():

@@ -22,7 +22,6 @@ def raised_inside_triton(error):
         RuntimeError("0 active drivers ([]). There should only be one."),
         ValueError("Multiple assignments are not supported"),
         RuntimeError("mask has unsupported dtype"),
-        TypeError("cannot convert None of type <class 'NoneType'> to tensor"),
         AttributeError("'float' object has no attribute 'to'"),
     ],
 )

@@ -33,10 +33,22 @@ def test_each_difference_is_named(change, fault):
 
 
 def test_what_is_no_tensor_must_be_equal():
-    fault = structural_fault(
-        [Facts(type="builtins.int", value="3")], [Facts(type="builtins.int", value="4")]
-    )
-    assert fault == "the output is 3, the reference's 4"
+    three, four = (Facts(type="builtins.int", value=value) for value in "34")
+    assert structural_fault([TENSOR, three], [TENSOR, three]) is None
+    fault = structural_fault([TENSOR, three], [TENSOR, four])
+    assert fault == "output 1 is 3, the reference's 4"
+
+
+@pytest.mark.parametrize("kind", ["builtins.dict", "torch.Tensor (torch.sparse_coo)"])
+def test_what_cannot_be_compared_is_a_fault(kind):
+    other = Facts(type=kind)
+    fault = structural_fault([TENSOR, other], [TENSOR, other])
+    assert fault == f"output 1 cannot be compared: the reference's is a {kind}"
+
+
+@pytest.mark.parametrize("outputs", [[], [Facts(type="builtins.NoneType", value="None")]])
+def test_nothing_to_compare_is_a_fault(outputs):
+    assert "gives no plain tensor" in structural_fault(outputs, outputs)
 
 
 def test_the_stride_of_a_single_element_places_nothing():

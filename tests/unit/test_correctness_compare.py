@@ -1,0 +1,239 @@
+"""References that are hard to compare with, each with a kernel in plain PyTorch."""
+
+import pytest
+
+from gate.correctness import check
+from gate.kernels import Workload
+from gate.trials import Trial
+
+REFERENCE = """
+import torch
+
+class Model(torch.nn.Module):
+    def forward(self, {arguments}):
+        {reference}
+
+def get_inputs():
+    return [{inputs}]
+
+def get_init_inputs():
+    return []
+"""
+KERNEL = """
+import functools
+import torch
+
+class ModelNew(torch.nn.Module):
+    def forward(self, {arguments}):
+        {kernel}
+"""
+INPUTS = "torch.randn(16, 8)"
+# reference, kernel (None: the same), inputs, workload, status, words
+ROWS = {
+    "not_in_float64": (
+        "return x @ torch.eye(8)",
+        None,
+        INPUTS,
+        {},
+        "passed",
+        "compared with the reference in float32: in float64 it raised RuntimeError",
+    ),
+    "only_in_float64": (
+        "return x * 2 if x.dtype == torch.float64 else 1 / 0",
+        "return x * 2",
+        INPUTS,
+        {"dtype": "float16"},
+        "passed",
+        "",
+    ),
+    "only_in_float64_wrong_dtype": (
+        "return x * 2 if x.dtype == torch.float64 else 1 / 0",
+        "return x.float() * 2",
+        INPUTS,
+        {"dtype": "float16"},
+        "failed",
+        "the output is float32, the reference's float16",
+    ),
+    "reference_raises": (
+        "raise ValueError('no')",
+        "return x",
+        INPUTS,
+        {},
+        "crashed",
+        "the reference cannot be run: it raised ValueError: no",
+    ),
+    "reference_exits": (
+        "import os; os._exit(3)",
+        "return x",
+        INPUTS,
+        {},
+        "crashed",
+        "the reference exited with 3 before its result was there",
+    ),
+    "reference_gives_nan": (
+        "return x * float('nan')",
+        None,
+        INPUTS,
+        {},
+        "failed",
+        "the reference itself gives NaN there, which proves nothing",
+    ),
+    "overflows_when_large": (
+        "return torch.exp(x)",
+        None,
+        INPUTS,
+        {},
+        "passed",
+        "",
+    ),
+    "inexact_when_large": (
+        "return torch.sin(x * 1e3)",
+        "return torch.sin(torch.clamp(x, -50, 50) * 1e3)",
+        INPUTS,
+        {"rtol": 1e-3, "atol": 1e-3},
+        "passed",
+        "not tested with inputs 1000 times as large: the reference is inexact there",
+    ),
+    "inexact_at_all": (
+        "return (x + 1e6) - 1e6",
+        "return x * 2",
+        INPUTS,
+        {},
+        "failed",
+        "the reference itself, run in float32, misses it too: rtol and atol can be set",
+    ),
+    "constant_answer": (
+        "return torch.relu(-x)",
+        "return torch.zeros_like(x)",
+        "torch.rand(16, 8)",
+        {},
+        "passed",
+        "one number passes for the whole output: these inputs prove little",
+    ),
+    "a_looser_tolerance": (
+        "return x",
+        "return x * 1.001",
+        INPUTS,
+        {"rtol": 1e-2, "atol": 0.0},
+        "passed",
+        "",
+    ),
+    "a_tighter_tolerance": (
+        "return x * 1.0",
+        "return x * 1.00001",
+        INPUTS,
+        {"rtol": 1e-7, "atol": 1e-7},
+        "failed",
+        "values differ",
+    ),
+    "half_sums_in_float32": (
+        "return x.sum(dim=1)",
+        "return x.float().sum(dim=1).half()",
+        "torch.randn(16, 4096)",
+        {"dtype": "float16"},
+        "passed",
+        "",
+    ),
+    "half_sums_in_half": (
+        "return x.sum(dim=1)",
+        "return functools.reduce(torch.add, x.unbind(dim=1))",
+        "torch.rand(16, 4096)",
+        {"dtype": "float16"},
+        "failed",
+        "values differ",
+    ),
+    "in_place_reference": (
+        "return x.relu_()",
+        "return torch.relu(x)",
+        INPUTS,
+        {},
+        "passed",
+        "",
+    ),
+    "inputs_of_every_kind": (
+        "return x[index] * factor + (0 if extra is None else 1), factor",
+        None,
+        f"{INPUTS}, torch.randint(0, 16, (5,)), 2.5, None",
+        {},
+        "passed",
+        "",
+    ),
+    "lists_of_inputs": (
+        "return [a + b for a, b in zip(x, index)]",
+        "return tuple(a + b for a, b in zip(x, index))",
+        f"[{INPUTS}, {INPUTS}], [{INPUTS}, {INPUTS}], 1, 1",
+        {},
+        "passed",
+        "",
+    ),
+    "inputs_of_fresh_sizes": (
+        "return x * 2",
+        None,
+        "torch.randn(int(torch.randint(1, 99, ())), 8)",
+        {},
+        "passed",
+        "",
+    ),
+    "empty": ("return x * 2", None, "torch.randn(0, 8)", {}, "passed", ""),
+    "empty_with_another_shape": (
+        "return x * 2",
+        "return x.reshape(8, 0)",
+        "torch.randn(0, 8)",
+        {},
+        "failed",
+        "has shape [8, 0], the reference's [0, 8]",
+    ),
+    "dictionaries": (
+        "return {'y': x}",
+        None,
+        INPUTS,
+        {},
+        "failed",
+        "cannot be compared: the reference gives no plain tensor",
+    ),
+    "scalars": ("return x.sum()", None, INPUTS, {}, "passed", ""),
+    "unknown_constant": (
+        "return x",
+        None,
+        INPUTS,
+        {"constants": {"size": 3}},
+        "crashed",
+        "has no module-level constant size",
+    ),
+    "channels_last": (
+        "return x * 2",
+        "return x.contiguous() * 2",
+        "torch.randn(2, 3, 4, 5)",
+        {"memory_format": "channels_last"},
+        "failed",
+        "has strides [60, 20, 5, 1], the reference's [60, 1, 15, 3]",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    root, trials = tmp_path_factory.mktemp("kernels"), []
+    for name, (reference, kernel, inputs, workload, *_) in ROWS.items():
+        arguments = "x, index=None, factor=None, extra=None"
+        names = {"arguments": arguments, "inputs": inputs, "reference": reference}
+        (root / name).mkdir()
+        (root / name / "reference.py").write_text(REFERENCE.format(**names))
+        (root / name / "kernel.py").write_text(KERNEL.format(**names, kernel=kernel or reference))
+        trials.append(
+            Trial(
+                folder=root / name,
+                workload=Workload(name="w", **workload),
+                device="interpreter",
+                seed=11,
+            )
+        )
+    found = check(trials, device="interpreter", timeout_s=60)
+    return dict(zip(ROWS, found, strict=True))
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_reference(results, name):
+    *_, status, words = ROWS[name]
+    assert results[name].status == status, results[name].message
+    assert words in results[name].message

@@ -12,6 +12,7 @@ import json
 import os
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,6 +34,10 @@ if TYPE_CHECKING:
 # candidate and for the reference, and its processes need a moment to be reaped.
 START_SECONDS = 120.0
 REAP_SECONDS = 30.0
+# A worker imports torch, which costs what this many trials cost.
+TRIALS_PER_WORKER = 4
+# A workload of a gigabyte takes about five with its float64 reference; a card has 24 or more.
+MAX_GPU_WORKERS = 4
 SHOWN_LINES = 16
 SHOWN_COLUMNS = 160
 # What Python's faulthandler begins with; the innermost frames follow first.
@@ -130,13 +135,25 @@ def check_kernel(
 
 
 def check(trials: Sequence[Trial], *, device: Device, timeout_s: float) -> list[Correctness]:
-    """One result for each trial, in their order.
+    """One result for each trial, in their order, from a few workers side by side."""
+    if not trials:
+        return []
+    workers = min(_workers(device), -(-len(trials) // TRIALS_PER_WORKER))
+    shares = [trials[i::workers] for i in range(workers)]
+    with ThreadPoolExecutor(workers) as pool:
+        tested = pool.map(lambda share: _check_share(share, device, timeout_s), shares)
+    results: dict[int, Correctness] = {}
+    for share, answers in zip(shares, tested, strict=True):
+        results |= zip(map(id, share), answers, strict=True)
+    return [results[id(trial)] for trial in trials]
+
+
+def _check_share(trials: Sequence[Trial], device: Device, timeout_s: float) -> list[Correctness]:
+    """What one worker makes of its trials.
 
     The worker runs nothing untrusted itself. Should it die all the same, none of its answers
     counts, and every trial gets a worker of its own.
     """
-    if not trials:
-        return []
     with tempfile.TemporaryDirectory(prefix="gate-") as name:
         ended, found = _run_worker(trials, Path(name), device, timeout_s)
     if ended.ok or len(trials) == 1:
@@ -144,7 +161,13 @@ def check(trials: Sequence[Trial], *, device: Device, timeout_s: float) -> list[
         return [
             result or _lost(trial, ended) for trial, result in zip(trials, results, strict=True)
         ]
-    return [check([trial], device=device, timeout_s=timeout_s)[0] for trial in trials]
+    return [_check_share([trial], device, timeout_s)[0] for trial in trials]
+
+
+def _workers(device: Device) -> int:
+    """How many may run side by side: by cores, and on a GPU by its memory too."""
+    cores = os.cpu_count() or 1
+    return min(cores, MAX_GPU_WORKERS) if device == "cuda" else cores
 
 
 def detect_device() -> Device:

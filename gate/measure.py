@@ -215,26 +215,25 @@ class KernelRun:
     def _profile(
         self, benchmarked: Sequence[Workload], timings: dict[str, Timing | NotMeasured]
     ) -> dict[str, tuple[NcuBlock | NotMeasured, Profile | None]]:
-        return {w.name: self._profile_one(w, timings[w.name]) for w in benchmarked}
-
-    def _profile_one(
-        self, workload: Workload, timed: Timing | NotMeasured
-    ) -> tuple[NcuBlock | NotMeasured, Profile | None]:
-        if isinstance(timed, NotMeasured):
-            return timed, None
-        if self.ncu_path is None:
-            return NCU_MISSING, None
-        with self.progress.step(f"{self.folder.name}/{workload.name}: profiling with ncu"):
-            outcome = ncu.profile(
+        """Only what could be timed is profiled: the rest keeps the reason that timing gave."""
+        gaps = {name: t for name, t in timings.items() if isinstance(t, NotMeasured)}
+        timed = [w for w in benchmarked if w.name not in gaps]
+        found: dict[str, tuple[NcuBlock | NotMeasured, Profile | None]] = {
+            name: (gap, None) for name, gap in gaps.items()
+        }
+        if self.ncu_path is None or not timed:
+            return found | {w.name: (NCU_MISSING, None) for w in timed}
+        with self.progress.step(f"{self.folder.name}: profiling with ncu"):
+            outcomes = ncu.profile(
                 self.folder,
-                workload,
+                timed,
                 ncu=self.ncu_path,
                 processes=NCU_PROCESSES,
                 forwards=NCU_FORWARDS,
                 seed=self.plan.seed,
                 timeout_s=self.config.ncu_timeout_s,
             )
-        return outcome.ncu, outcome.profile
+        return found | {name: (outcome.ncu, outcome.profile) for name, outcome in outcomes.items()}
 
     @staticmethod
     def _signature(

@@ -90,7 +90,7 @@ class Static:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleSummary:
-    """The samples of one process: count and five points of their distribution."""
+    """One process's samples: how many, five points of their distribution, the clock under load."""
 
     count: int
     min_ns: float
@@ -98,6 +98,7 @@ class SampleSummary:
     median_ns: float
     q3_ns: float
     max_ns: float
+    sm_clock_mhz: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

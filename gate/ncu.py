@@ -46,7 +46,7 @@ class NcuOutcome:
 
 def profile(
     folder: KernelFolder,
-    workload: Workload,
+    workloads: Sequence[Workload],
     *,
     ncu: Path,
     processes: int,
@@ -54,12 +54,17 @@ def profile(
     seed: int,
     timeout_s: float,
     keep: Path | None = None,
-) -> NcuOutcome:
-    """As `collect`, with whatever the candidate or the machine did wrong as a NotMeasured."""
-    try:
-        block, made = collect(
+) -> dict[str, NcuOutcome]:
+    """As `collect`, with whatever the candidate or the machine did wrong as a NotMeasured.
+
+    Where profiling all workloads together failed, each is profiled alone: one that breaks is then
+    the only one without figures. `timeout_s` bounds each of these.
+    """
+
+    def attempted(some: Sequence[Workload]) -> dict[str, NcuOutcome]:
+        collected = collect(
             folder,
-            workload,
+            some,
             ncu=ncu,
             processes=processes,
             forwards=forwards,
@@ -67,16 +72,34 @@ def profile(
             timeout_s=timeout_s,
             keep=keep,
         )
+        return {name: NcuOutcome(ncu=b, profile=made) for name, (b, made) in collected.items()}
+
+    try:
+        return attempted(workloads)
     except ProfilingFailed as failed:
-        reason, message = failed.failure.reason, str(failed.failure)
-        gap = NotMeasured(status="failed", reason=reason, message=message)
-        return NcuOutcome(ncu=gap, profile=None)
-    return NcuOutcome(ncu=block, profile=made)
+        if len(workloads) == 1:
+            gap = NotMeasured(
+                status="failed", reason=failed.failure.reason, message=str(failed.failure)
+            )
+            return {workloads[0].name: NcuOutcome(ncu=gap, profile=None)}
+    outcomes: dict[str, NcuOutcome] = {}
+    for workload in workloads:
+        outcomes |= profile(
+            folder,
+            [workload],
+            ncu=ncu,
+            processes=processes,
+            forwards=forwards,
+            seed=seed,
+            timeout_s=timeout_s,
+            keep=keep,
+        )
+    return outcomes
 
 
 def collect(
     folder: KernelFolder,
-    workload: Workload,
+    workloads: Sequence[Workload],
     *,
     ncu: Path,
     processes: int,
@@ -84,8 +107,8 @@ def collect(
     seed: int,
     timeout_s: float,
     keep: Path | None = None,
-) -> tuple[NcuBlock, Profile]:
-    """Profile `forwards` forward calls of one workload in each of `processes` fresh processes.
+) -> dict[str, tuple[NcuBlock, Profile]]:
+    """Profile `forwards` forward calls of each workload in each of `processes` fresh processes.
 
     `timeout_s` bounds all of them together. `keep` is a folder that gets each process's report and
     log. Raises ProfilingFailed, and MachineUnfit where the GPU cannot be described.
@@ -93,7 +116,7 @@ def collect(
     gpu = find_gpu()
     job = Job(
         folder=folder,
-        workload=workload,
+        workloads=tuple(workloads),
         kernels=_kernels(folder),
         ncu=ncu,
         gpu=gpu,
@@ -105,20 +128,25 @@ def collect(
         keep=keep,
     )
     names = metrics.wanted(gpu.compute_capability if gpu else None)
-    measured: list[tuple[Forward, ...]] = []
+    measured: list[tuple[tuple[Forward, ...], ...]] = []
     for index in range(processes):
-        calls, names = _one_process(job, names, index)
-        measured.append(calls)
-    refuse_other_counts(measured)
-    return _summary([call for calls in measured for call in calls], names, processes)
+        shares, names = _one_process(job, names, index)
+        measured.append(shares)
+    return {
+        workload.name: _summary([shares[i] for shares in measured], names)
+        for i, workload in enumerate(workloads)
+    }
 
 
 def _summary(
-    calls: Sequence[Forward], names: Sequence[str], processes: int
+    measured: Sequence[tuple[Forward, ...]], names: Sequence[str]
 ) -> tuple[NcuBlock, Profile]:
+    """One workload's figures from all its processes."""
+    refuse_other_counts(measured)
+    calls = [call for forwards in measured for call in forwards]
     block, spread = merge(calls, names)
     return block, Profile(
-        processes=processes,
+        processes=len(measured),
         forwards=len(calls),
         launches=counts(calls[0]),
         spread=spread,
@@ -138,8 +166,8 @@ def _kernels(folder: KernelFolder) -> frozenset[str]:
 
 def _one_process(
     job: Job, names: tuple[str, ...], index: int
-) -> tuple[tuple[Forward, ...], tuple[str, ...]]:
-    """The forward calls of one process, and the metrics that it took.
+) -> tuple[tuple[tuple[Forward, ...], ...], tuple[str, ...]]:
+    """Each workload's forward calls in one process, and the metrics that it took.
 
     Started again without optional metrics that ncu does not know, and once where the counters are
     held by another.

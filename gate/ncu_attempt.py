@@ -37,10 +37,10 @@ ORPHAN_SECONDS = 30
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """What all profiled processes of one workload have in common; `deadline` is monotonic."""
+    """What all profiled processes of one kernel have in common; `deadline` is monotonic."""
 
     folder: KernelFolder
-    workload: Workload
+    workloads: tuple[Workload, ...]
     kernels: frozenset[str]
     ncu: Path
     gpu: Gpu | None
@@ -52,22 +52,26 @@ class Job:
     keep: Path | None
 
 
-def attempt(job: Job, names: tuple[str, ...], index: int) -> tuple[Forward, ...]:
-    """The forward calls of one fresh process, with the metrics `names`. Raises ProfilingFailed."""
+def attempt(job: Job, names: tuple[str, ...], index: int) -> tuple[tuple[Forward, ...], ...]:
+    """Each workload's forward calls in one fresh process, with the metrics `names`.
+
+    Raises ProfilingFailed.
+    """
     with tempfile.TemporaryDirectory(prefix="gate-ncu-", ignore_cleanup_errors=True) as name:
         scratch = Path(name)
         report, log = scratch / "profile.ncu-rep", scratch / "ncu.log"
         ended = _run(job, names, report, log)
         if job.keep:
-            _keep(job.keep, (report, log), f"{job.folder.name}-{job.workload.name}-{index}")
+            _keep(job.keep, (report, log), f"{job.folder.name}-{index}")
         failure = _failure(job, names, ended, _said(ended, log))
         if failure:
             started = (scratch / "ready").exists()
             raise ProfilingFailed(failure if started else _blame_machine(failure))
         launches = read_report(report, names, ncu=job.ncu)
-    calls = split(launches, job.forwards)
-    refuse_foreign(calls, job.kernels)
-    return calls
+    shares = split(launches, job.forwards, len(job.workloads))
+    for calls in shares:
+        refuse_foreign(calls, job.kernels)
+    return shares
 
 
 def _run(job: Job, names: tuple[str, ...], report: Path, log: Path) -> processes.Completed:
@@ -77,7 +81,7 @@ def _run(job: Job, names: tuple[str, ...], report: Path, log: Path) -> processes
         raise ProfilingFailed(timed_out(job.timeout_s, ""))
     request = {
         "folder": str(job.folder.path.resolve()),
-        "workload": job.workload.to_json(),
+        "workloads": [workload.to_json() for workload in job.workloads],
         "forwards": job.forwards,
         "seed": job.seed,
         "ready": str(scratch / "ready"),

@@ -54,10 +54,13 @@ def identifier(name: str) -> str:
     return (f"_{plain}" if not plain or plain[0].isdigit() else plain)[:MAX_IDENTIFIER]
 
 
-def split(launches: Sequence[Launch], forwards: int) -> tuple[Forward, ...]:
-    """The launches of each forward call, between the worker's boundaries.
+def split(
+    launches: Sequence[Launch], forwards: int, subjects: int
+) -> tuple[tuple[Forward, ...], ...]:
+    """The launches of each forward call of each subject, between the worker's boundaries.
 
-    Raises ProfilingFailed unless there are exactly `forwards` calls and each launches the same.
+    Raises ProfilingFailed unless each of the `subjects` was called exactly `forwards` times and
+    launched the same in each call.
     """
     if not all(launch.name for launch in launches):
         raise _failed("report_unreadable", "ncu's report is cut off: one of its launches is empty")
@@ -74,15 +77,18 @@ def split(launches: Sequence[Launch], forwards: int) -> tuple[Forward, ...]:
             raise _failed(DIFFER, f"{launch.name} ran before the first forward call")
         else:
             calls[-1].append(launch)
-    after = calls.pop()
-    if len(calls) != forwards or after:
+    # Each subject's last boundary begins a stretch in which nothing may run.
+    shares = [calls[i : i + forwards + 1] for i in range(0, len(calls), forwards + 1)]
+    after = [launch for share in shares for launch in share[-1]]
+    if len(calls) != subjects * (forwards + 1) or after:
         raise _failed(
             DIFFER,
-            f"{forwards} forward calls were profiled, and {len(calls)} with"
-            f" {len(after)} further launches came back: {_listed(launches)}",
+            f"{subjects} x {forwards} forward calls were profiled, and {len(calls) - len(shares)}"
+            f" with {len(after)} further launches came back: {_listed(launches)}",
         )
-    _refuse_different(calls)
-    return tuple(tuple(call) for call in calls)
+    for share in shares:
+        _refuse_different(share[:-1])
+    return tuple(tuple(tuple(call) for call in share[:-1]) for share in shares)
 
 
 def refuse_foreign(forwards: Iterable[Forward], kernels: Iterable[str]) -> None:

@@ -49,12 +49,15 @@ def main(request_file: str) -> None:
     # From here on a failure may be the candidate's; until here it is the machine's.
     Path(request["ready"]).touch()
     with torch.no_grad():
-        _profile(_forward(request), lambda: gate_forward_boundary[(1,)](flag), request["forwards"])
+        for plain in request["workloads"]:
+            forward = _forward(request, Workload.from_json(plain))
+            _profile(forward, lambda: gate_forward_boundary[(1,)](flag), request["forwards"])
+            del forward
+            torch.cuda.empty_cache()
 
 
-def _forward(request: dict[str, Any]) -> Callable[[], Any]:
+def _forward(request: dict[str, Any], workload: Workload) -> Callable[[], Any]:
     folder, seed = Path(request["folder"]), request["seed"]
-    workload = Workload.from_json(request["workload"])
     module = load_reference(folder / "reference.py", workload.constants)
     inputs, init = draw_inputs(module, workload, device="cuda", seed=seed)
     candidate = construct_candidate(folder, init, workload, device="cuda", seed=seed)

@@ -8,11 +8,9 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import cattrs
-
 from gate import processes
 from gate.environment import HARMFUL_REASONS, worker_environment
-from gate.model import GpuState, NotMeasured, SampleSummary, Timing
+from gate.model import NotMeasured, SampleSummary, Timing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -103,7 +101,7 @@ def _timing(
             reason="throttled",
             message=f"the GPU slowed itself down ({', '.join(sorted(harmful & HARMFUL_REASONS))})",
         )
-    summaries = tuple(_summary(line["samples_ns"]) for line in mine)
+    summaries = tuple(_summary(line) for line in mine)
     return Timing(
         method=mine[0]["method"],
         process_medians_ns=tuple(summary.median_ns for summary in summaries),
@@ -113,12 +111,8 @@ def _timing(
     )
 
 
-def state_under_load(lines: list[dict[str, Any]]) -> GpuState:
-    return cattrs.structure(lines[-1]["state"], GpuState)
-
-
-def _summary(samples: list[float]) -> SampleSummary:
-    ordered = sorted(samples)
+def _summary(line: dict[str, Any]) -> SampleSummary:
+    ordered: list[float] = sorted(line["samples_ns"])
     last = len(ordered) - 1
 
     def at(share: float) -> float:
@@ -135,4 +129,5 @@ def _summary(samples: list[float]) -> SampleSummary:
         median_ns=at(0.5),
         q3_ns=at(0.75),
         max_ns=at(1.0),
+        sm_clock_mhz=line["state"]["sm_clock_mhz"],
     )

@@ -1,10 +1,13 @@
-"""The timing step, child's side: one fork a fresh CUDA context, every workload in each.
+"""The timing step, child's side: one fork, one fresh CUDA context, one workload.
 
 Torch is imported once and CUDA is started only in the forks, so a further process costs the start
-of a context and not the import. A sample is the GPU time of one forward call with a cold L2: a
-CUDA graph of (flush, forward) repeated, less a graph of the flushes alone, over the repetitions.
-What a graph cannot capture is timed by events while a spin kernel holds the queue, so that the
-host's launch jitter stays out there too; the two differ by a constant, hence `method`.
+of a context and not the import. Workloads do not share a context: what one leaves behind in the
+allocator moved the next by up to 9 % (benchmarks/RESULTS.md).
+
+A sample is the GPU time of one forward call with a cold L2: a CUDA graph of (flush, forward)
+repeated, less a graph of the flushes alone, over the repetitions. What a graph cannot capture is
+timed by events while a spin kernel holds the queue, so that the host's launch jitter stays out
+there too; the two differ by a constant, hence `method`.
 """
 
 from __future__ import annotations
@@ -30,9 +33,12 @@ from gate.problem import construct_candidate, describe, draw_inputs, load_refere
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# Clocks and caches need this long before times stop moving (0.3 s on an H100).
-WARMUP_SECONDS = 0.3
-SAMPLES = 20
+# Warm-up goes on until two neighbouring windows agree: clocks need 0.3 s on an H100.
+WINDOW_SECONDS = 0.1
+MIN_WINDOWS = 3
+MAX_WINDOWS = 20
+STEADY = 0.02
+SAMPLES = 10
 # One replay of a batch should be long against the events' resolution and short against a budget.
 BATCH_SECONDS = 0.02
 MAX_BATCH = 50
@@ -56,18 +62,23 @@ def main(request_file: str) -> None:
     workloads = [Workload.from_json(plain) for plain in request["workloads"]]
     methods = dict.fromkeys((w.name for w in workloads), "cuda_graph")
     order = random.Random(request["seed"])
-    done = 0
-    while done < request["processes"]:
+    for index in range(request["processes"]):
         order.shuffle(workloads)
-        status = _in_fork(partial(_measure_all, request, list(workloads), methods, done))
-        uncapturable = Path(request["answer"] + ".uncapturable")
-        if status == CAPTURE_FAILED and uncapturable.exists():
-            methods[uncapturable.read_text()] = "held_queue"
-            uncapturable.unlink()
-        elif status != 0:
-            sys.exit(f"the process of round {done} ended with status {status}")
-        else:
-            done += 1
+        for workload in workloads:
+            _time_in_fork(request, workload, methods, index)
+
+
+def _time_in_fork(
+    request: dict[str, Any], workload: Workload, methods: dict[str, str], index: int
+) -> None:
+    """One line of the answer; a workload that a graph cannot capture starts over without one."""
+    work = partial(_measure, request, workload, methods[workload.name], request["seed"] + index)
+    status = _in_fork(work)
+    if status == CAPTURE_FAILED and methods[workload.name] == "cuda_graph":
+        methods[workload.name] = "held_queue"
+        _time_in_fork(request, workload, methods, index)
+    elif status != 0:
+        sys.exit(f"{workload.name}: process {index} ended with status {status}")
 
 
 def _in_fork(work: Callable[[], None]) -> int:
@@ -86,19 +97,7 @@ def _in_fork(work: Callable[[], None]) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-def _measure_all(
-    request: dict[str, Any], workloads: list[Workload], methods: dict[str, str], index: int
-) -> None:
-    lines = [
-        _measure(request, workload, methods[workload.name], request["seed"] + index)
-        for workload in workloads
-    ]
-    # In one piece: a process counts for every workload or for none.
-    with Path(request["answer"]).open("a") as stream:
-        stream.write("".join(json.dumps(line) + "\n" for line in lines))
-
-
-def _measure(request: dict[str, Any], workload: Workload, method: str, seed: int) -> dict[str, Any]:
+def _measure(request: dict[str, Any], workload: Workload, method: str, seed: int) -> None:
     folder = Path(request["folder"])
     module = load_reference(folder / "reference.py", workload.constants)
     inputs, init = draw_inputs(module, workload, device="cuda", seed=seed)
@@ -107,14 +106,14 @@ def _measure(request: dict[str, Any], workload: Workload, method: str, seed: int
     with torch.no_grad():
         forward = partial(candidate, *inputs)
         subject = Subject(forward=forward, flush=buffer.zero_, batch=_warm_up(forward))
-        sample = _graph_sampler(request, workload, subject) if method == "cuda_graph" else None
+        sample = _graph_sampler(workload, subject) if method == "cuda_graph" else None
         sample = sample or partial(_held_samples, subject)
         samples = [value for _ in range(SAMPLES) for value in sample()]
         for _ in range(subject.batch):
             forward()
         state = read_state(request["gpu"])  # while the GPU works on what was just enqueued
     torch.cuda.synchronize()
-    return {
+    line = {
         "workload": workload.name,
         "signature": describe([*inputs, *init]),
         "method": method,
@@ -123,23 +122,32 @@ def _measure(request: dict[str, Any], workload: Workload, method: str, seed: int
         "l2_flush_bytes": buffer.numel(),
         "state": asdict(state),
     }
+    with Path(request["answer"]).open("a") as stream:
+        stream.write(json.dumps(line) + "\n")
 
 
 def _warm_up(forward: Callable[[], Any]) -> int:
-    """Run until the clocks are up; how many calls make one batch."""
+    """Run until the pace is steady; how many calls make one batch."""
     forward()
     torch.cuda.synchronize()
+    before, rate = 0.0, 0.0
+    for window in range(MAX_WINDOWS):
+        before, rate = rate, _calls_per_second(forward)
+        if window >= MIN_WINDOWS and abs(rate / before - 1) < STEADY:
+            break
+    return max(1, min(MAX_BATCH, round(BATCH_SECONDS * rate)))
+
+
+def _calls_per_second(forward: Callable[[], Any]) -> float:
     started, calls = time.perf_counter(), 0
-    while (elapsed := time.perf_counter() - started) < WARMUP_SECONDS:
+    while (elapsed := time.perf_counter() - started) < WINDOW_SECONDS:
         forward()
         torch.cuda.synchronize()
         calls += 1
-    return max(1, min(MAX_BATCH, round(BATCH_SECONDS * calls / elapsed)))
+    return calls / elapsed
 
 
-def _graph_sampler(
-    request: dict[str, Any], workload: Workload, subject: Subject
-) -> Callable[[], list[float]]:
+def _graph_sampler(workload: Workload, subject: Subject) -> Callable[[], list[float]]:
     try:
         full, flushes = torch.cuda.CUDAGraph(), torch.cuda.CUDAGraph()
         with torch.cuda.graph(full):
@@ -152,7 +160,6 @@ def _graph_sampler(
     except RuntimeError as error:
         # A context that failed to capture is not trusted with a timing: start over without graphs.
         print(f"{workload.name} cannot be captured: {error}", file=sys.stderr)  # noqa: T201
-        Path(request["answer"] + ".uncapturable").write_text(workload.name)
         sys.exit(CAPTURE_FAILED)
     for graph in (full, flushes):
         graph.replay()

@@ -56,7 +56,9 @@ TEST_ONLY = NotMeasured(status="not_run", reason="test_only", message="it is tes
 
 
 def timing(medians=MEDIANS, method="cuda_graph"):
-    summary = SampleSummary(count=20, min_ns=1.0, q1_ns=2.0, median_ns=3.0, q3_ns=4.0, max_ns=5.0)
+    summary = SampleSummary(
+        count=20, min_ns=1.0, q1_ns=2.0, median_ns=3.0, q3_ns=4.0, max_ns=5.0, sm_clock_mhz=1980
+    )
     return Timing(
         method=method,
         process_medians_ns=tuple(medians),

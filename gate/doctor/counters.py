@@ -76,9 +76,9 @@ def permission(
 def counters(ncu: Path) -> Check:
     """Profile the probe kernel, and hold what ncu says of it against what is known of it."""
     try:
-        block, _ = collect(
+        collected = collect(
             PROBE,
-            PROBE.workloads[0],
+            PROBE.workloads,
             ncu=ncu,
             processes=1,
             forwards=1,
@@ -88,7 +88,7 @@ def counters(ncu: Path) -> Check:
     except ProfilingFailed as problem:
         failure = problem.failure
         return failed(COUNTERS, f"{failure.reason}: {failure.message}", failure.mend)
-    return _read_back(block)
+    return _read_back(collected[PROBE.workloads[0].name][0])
 
 
 def _read_back(block: NcuBlock) -> Check:

@@ -284,10 +284,9 @@ def test_without_a_gpu_what_was_not_measured_is_said_and_not_failed():
     stored = baseline(static_result(), gpu=None)
     answer = verdict(measurement(static_result(), gpu=None), stored)
     assert answer.exit_code is ExitCode.PASSED
-    assert answer.not_checked == (
-        "runtime, SM throughput and DRAM throughput were not measured here: "
-        "this machine has no GPU",
-    )
+    (said,) = answer.not_checked
+    assert said.startswith("runtime, SM throughput and DRAM throughput were not measured here")
+    assert said.endswith("this machine has no GPU")
 
 
 def test_where_a_gpu_is_required_its_absence_is_the_environments_fault():

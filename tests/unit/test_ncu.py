@@ -55,7 +55,7 @@ def machine(monkeypatch):
 def profile(folder, program, **changes):
     arguments = {"processes": 2, "forwards": 3, "seed": 7, "timeout_s": 60.0} | changes
     path = program.path if isinstance(program, FakeNcu) else program
-    return ncu.profile(folder, Workload(name="default"), ncu=path, **arguments)
+    return ncu.profile(folder, [Workload(name="default")], ncu=path, **arguments)["default"]
 
 
 def gap(folder, program, **changes):
@@ -120,7 +120,7 @@ def test_the_workers_request_has_all_it_needs(tmp_path, folder):
     profile(folder, fake, processes=1)
     request = fake.calls[0]["request"]
     assert request["folder"] == str(folder.path)
-    assert Workload.from_json(request["workload"]) == Workload(name="default")
+    assert [Workload.from_json(w) for w in request["workloads"]] == [Workload(name="default")]
     assert (request["forwards"], request["seed"]) == (3, 7)
     assert 60 <= request["deadline_s"] <= 90
 
@@ -162,7 +162,7 @@ def test_reports_and_logs_are_kept_on_request(tmp_path, folder):
     keep = tmp_path / "kept"
     profile(folder, FakeNcu(tmp_path, GOOD), keep=keep)
     kept = sorted(file.name for file in keep.iterdir())
-    assert kept == [f"conv-default-{n}.{end}" for n in (0, 1) for end in ("log", "ncu-rep")]
+    assert kept == [f"conv-{n}.{end}" for n in (0, 1) for end in ("log", "ncu-rep")]
 
 
 # --------------------------------------------------------------------------------- failures

@@ -62,7 +62,12 @@ def static_shared_kernel(x_ptr, y_ptr):
 @triton.jit
 def wrong_assembly_kernel(x_ptr, y_ptr):
     value = tl.inline_asm_elementwise(
-        "no_such_instruction $0, $1;", "=r,r", [tl.load(x_ptr)], dtype=tl.float32, is_pure=False, pack=1
+        "no_such_instruction $0, $1;",
+        "=r,r",
+        [tl.load(x_ptr)],
+        dtype=tl.float32,
+        is_pure=False,
+        pack=1,
     )
     tl.store(y_ptr, value)
 

@@ -143,13 +143,21 @@ def depthwise_conv_heightwise_triton(x, weight, bias, stride, padding, dilation)
 
 
 class ModelNew(nn.Module):
-    def __init__(self, in_channels: int, kernel_size: int, stride: int = 1, padding: int = 0, dilation: int = 1, bias: bool = False):
+    def __init__(
+        self,
+        in_channels: int,
+        kernel_size: int,
+        stride: int = 1,
+        padding: int = 0,
+        dilation: int = 1,
+        bias: bool = False,
+    ):
         super().__init__()
         self.weight = nn.Parameter(torch.empty(in_channels, 1, kernel_size, 1))
         nn.init.kaiming_uniform_(self.weight, a=5**0.5)
         if bias:
             self.bias = nn.Parameter(torch.empty(in_channels))
-            bound = kernel_size ** -0.5
+            bound = kernel_size**-0.5
             nn.init.uniform_(self.bias, -bound, bound)
         else:
             self.bias = None

@@ -19,6 +19,7 @@ def scaled_relu(x):
     scaled_relu_kernel[(triton.cdiv(x.numel(), 1024),)](x, y, x.numel(), BLOCK=1024)
     return y
 
+
 CACHE = {}
 
 

@@ -11,7 +11,12 @@ def scaled_relu_kernel(x_ptr, y_ptr, count, BLOCK: tl.constexpr):
     offsets = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     mask = offsets < count
     x = tl.load(x_ptr + offsets, mask=mask)
-    tl.store(y_ptr + offsets, tl.inline_asm_elementwise("max.f32 $0, $1, 0f00000000;", "=f,f", [x], tl.float32, True, 1) * 3.0, mask=mask)
+    tl.store(
+        y_ptr + offsets,
+        tl.inline_asm_elementwise("max.f32 $0, $1, 0f00000000;", "=f,f", [x], tl.float32, True, 1)
+        * 3.0,
+        mask=mask,
+    )
 
 
 def scaled_relu(x):

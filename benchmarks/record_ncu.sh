@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Records what ncu really does on a machine with a GPU: reports of the first kernel and of the
 # doctor's probe, and the log of every failure that can be provoked without changing a setting.
-#   bash tests/data/ncu/record.sh OUT        from the repository's root, as root for `lock_failed`
-# OUT gets h100_*.ncu-rep (to be kept beside this file) and logs.tar.gz (h100_*.log for here too).
+#   bash benchmarks/record_ncu.sh OUT        from the repository's root, as root for `lock_failed`
+# OUT gets h100_*.ncu-rep (to be kept in tests/data/ncu) and logs.tar.gz (h100_*.log for there too).
 set -u
 out=$(realpath "$1")
 ncu=$(python3 -c 'from gate.ncu import find_ncu; print(find_ncu())')
@@ -25,8 +25,8 @@ keep = Path(sys.argv[1])
 for folder in (PROBE, *discover(Path("kernels"))):
     workload = next((w for w in folder.workloads if w.benchmark), folder.workloads[0])
     outcome = profile(
-        folder, workload, ncu=find_ncu(), processes=2, forwards=3, seed=1, timeout_s=200, keep=keep
-    )
+        folder, [workload], ncu=find_ncu(), processes=2, forwards=3, seed=1, timeout_s=200, keep=keep
+    )[workload.name]
     print(folder.name, workload.name, outcome.profile and dict(outcome.profile.launches))
     if isinstance(outcome.ncu, NotMeasured):
         print("  FAILED", outcome.ncu.reason, outcome.ncu.message)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -77,7 +77,6 @@ class Baselines:
     def write(self, baseline: Measurement) -> Path:
         """Store a baseline of one kernel, atomically; returns its file."""
         (kernel,) = baseline.scope.kernels
-        ordered = sorted(baseline.results, key=lambda result: result.workload)
         file = self.file(kernel)
-        write_atomically(file, measurement_json(replace(baseline, results=tuple(ordered))))
+        write_atomically(file, measurement_json(baseline))
         return file

@@ -199,6 +199,7 @@ def baseline_refresh(
     ):
         click.echo(proposal.diff())
         if proposal.verdict:
+            click.echo("Judged against the baseline that it replaces:")
             render(proposal.verdict)
         file = Baselines(proposal.file.parent, config.target).write(proposal.baseline)
         click.echo(f"wrote {config.relative(file)}; commit it, and its owners will review it")

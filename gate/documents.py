@@ -40,7 +40,8 @@ def _converter() -> cattrs.Converter:
             value, NotMeasured if _is_not_measured(value) else measured
         )
 
-    # The schema has checked every number and name of this block: nothing is left to convert.
+    # The schema has checked every number: nothing is left to convert, and a whole one stays whole.
+    converter.register_structure_hook(float, lambda value, _type: value)
     converter.register_structure_hook_func(lambda t: t == NcuBlock, lambda value, _type: value)
     return converter
 
@@ -123,6 +124,12 @@ def select(measurement: Measurement, kernel: str) -> Measurement:
         scope=replace(measurement.scope, kernels=(kernel,)),
         results=tuple(r for r in measurement.results if r.kernel == kernel),
     )
+
+
+def sorted_by_workload(measurement: Measurement) -> Measurement:
+    """The same results in an order that does not depend on how they were asked for."""
+    ordered = sorted(measurement.results, key=lambda result: (result.kernel, result.workload))
+    return replace(measurement, results=tuple(ordered))
 
 
 def _stable(plain: Any) -> str:

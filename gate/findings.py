@@ -71,6 +71,14 @@ def is_test_only(result: Result) -> bool:
 # ------------------------------------------------------------- contract and correctness
 
 
+def basics(result: Result, *, on_gpu: bool) -> tuple[Finding, ...]:
+    """Contract and correctness; code that breaks its contract is not run, so it has no second."""
+    kept = contract(result)
+    if kept.status is Status.FAILED:
+        return (kept,)
+    return (kept, correctness(result, on_gpu=on_gpu))
+
+
 def contract(result: Result) -> Finding:
     checked = result.contract
     if isinstance(checked, Contract) and checked.status == "passed":

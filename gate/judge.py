@@ -99,9 +99,8 @@ def _judge_kernel(
     on_gpu = measurement.environment.gpu is not None
     if not results:
         yield gaps.result_missing(kernel, "*")
-    for result in results:
-        yield say.contract(result)
-        yield say.correctness(result, on_gpu=on_gpu)
+    basics = [f for result in results for f in say.basics(result, on_gpu=on_gpu)]
+    yield from basics
     if rules.require_gpu and not on_gpu:
         yield gaps.gpu_required(kernel, results)
     baseline = stored.load(kernel)
@@ -115,19 +114,22 @@ def _judge_kernel(
         yield gaps.other_toolchain(kernel, changed)
         return
     workloads = {result.workload: result for result in results}
+    absent = [r.workload for r in baseline.results if r.workload not in workloads]
+    yield from (gaps.result_missing(kernel, workload) for workload in absent)
+    if any(finding.status is Status.FAILED for finding in basics):
+        return  # a wrong kernel was not timed, and its figures would mean nothing
     for new in sorted(workloads.keys() - {result.workload for result in baseline.results}):
         if not say.is_test_only(workloads[new]):
             yield gaps.no_baseline(kernel, new, stored.folder, on_gpu=on_gpu)
     for result in baseline.results:
-        yield from _judge_workload(result, workloads.get(result.workload), rules, on_gpu=on_gpu)
+        if result.workload in workloads:
+            yield from _judge_workload(result, workloads[result.workload], rules, on_gpu=on_gpu)
 
 
 def _judge_workload(
-    stored: Result, candidate: Result | None, rules: Rules, *, on_gpu: bool
+    stored: Result, candidate: Result, rules: Rules, *, on_gpu: bool
 ) -> Iterator[Finding]:
-    if candidate is None:
-        yield gaps.result_missing(stored.kernel, stored.workload)
-    elif candidate.signature != stored.signature:
+    if candidate.signature != stored.signature:
         yield gaps.workload_changed(stored, candidate)
     elif say.is_test_only(stored):
         return

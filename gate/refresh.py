@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gate.check import baselines_for, rules_of
-from gate.documents import measurement_json, select
+from gate.documents import measurement_json, select, sorted_by_workload
 from gate.errors import ExitCode, InvalidConfiguration, RefusedBaseline
 from gate.git import changed_files, head_commit
 from gate.judge import Stored, judge
@@ -70,7 +70,7 @@ def propose(
     baselines = baselines_for(measurement, config)
     return tuple(
         _propose_one(
-            select(measurement, folder.name),
+            sorted_by_workload(select(measurement, folder.name)),
             baselines,
             config,
             info=BaselineInfo(

@@ -28,10 +28,11 @@ def test_without_a_gpu_the_architecture_names_the_folder():
     assert folder_name(environment(gpu=None), "sm_89") == "sm_89"
 
 
-def test_a_written_baseline_loads_with_its_workloads_in_order(tmp_path):
+def test_a_written_baseline_loads_as_it_was(tmp_path):
     stored = stored_in(tmp_path)
-    stored.write(baseline(result(workload="b"), result(workload="a")))
-    assert [r.workload for r in stored.load("conv").results] == ["a", "b"]
+    document = baseline(result(workload="b"), result(workload="a"))
+    stored.write(document)
+    assert stored.load("conv") == document
     assert stored.names() == ("conv",)
 
 

@@ -269,6 +269,28 @@ def test_all_demands_every_kernel_that_has_a_baseline():
     assert answer.exit_code is ExitCode.INVALID
 
 
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"correctness": Correctness(status="failed", backend="cuda")},
+        {
+            "contract": Contract(
+                status="failed", violations=(Violation(code="x", line=1, message="x"),)
+            ),
+            "signature": (),
+        },
+    ],
+)
+def test_a_broken_kernel_is_told_once_and_its_missing_figures_are_not(fault):
+    gap = NotMeasured(status="not_run", reason="incorrect")
+    broken = result(**fault, timing=gap, ncu=gap, static=gap, profile=None)
+    answer = verdict(
+        measurement(broken, result(workload="b")), baseline(result(), result(workload="b"))
+    )
+    assert answer.exit_code is ExitCode.INCORRECT
+    assert {f.subject for f in answer.findings} <= {"contract", "correctness"}
+
+
 def test_precedence_is_invalid_incorrect_environment_regressed_inconclusive():
     wrong = Correctness(status="failed", backend="cuda")
     slow_and_wrong = measurement(result(timing=times(1.2), correctness=wrong))

@@ -54,6 +54,12 @@ def test_a_first_baseline_says_who_measured_what(project, folder):
     assert proposal.diff().startswith("--- a/nvidia-h100-80gb-hbm3/conv.json")
 
 
+def test_a_baseline_lists_its_workloads_in_one_order_whatever_was_asked(project, folder):
+    candidate = measurement(result(workload="b"), result(workload="a"))
+    proposal = proposed(project, folder, candidate)
+    assert [r.workload for r in proposal.baseline.results] == ["a", "b"]
+
+
 def test_a_worse_result_needs_to_be_accepted(project, folder):
     store(project, folder, measurement())
     with pytest.raises(RefusedBaseline, match=r"runtime rose by 20\.0%") as refusal:

@@ -51,6 +51,7 @@ def judge_cost(root: Path, file: Path) -> tuple[int, float, float]:
         sys.executable,
         [sys.executable, "-m", "gate", "judge", str(file), "--all"],
         {**os.environ, "PWD": str(root)},
+        file_actions=[(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)],
     )
     _, status, usage = os.wait4(child, 0)
     return os.waitstatus_to_exitcode(status), time.monotonic() - started, usage.ru_maxrss / 1024
@@ -68,8 +69,8 @@ def main() -> None:
         file = root / "measurement.json"
         size = file.stat().st_size / 1e6
         code, seconds, megabytes = judge_cost(root, file)
-        print(f"{KERNELS} x {WORKLOADS} results, {size:.1f} MB: exit {code},")
-        print(f"{seconds:.2f} s, {megabytes:.0f} MB peak")
+        print(f"{KERNELS} x {WORKLOADS} results, {size:.1f} MB: exit {code}")
+        print(f"{seconds:.2f} s, {megabytes:.0f} MB")
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ from gate.correctness_run import MAX_OUTPUT_BYTES, REPORT, run
 from gate.interpreter import ADD_SIZES, MAX_SENTENCE
 from gate.model import Correctness
 from gate.outputs import read_report
-from gate.processes import TAIL_BYTES
+from gate.processes import TAIL_BYTES, signal_name
 from gate.trials import Device, Trial
 
 if TYPE_CHECKING:
@@ -130,10 +130,7 @@ def _end(ended: Ended, timeout_s: float) -> str:
         return f"did not finish within {timeout_s:g} s"
     if ended.code >= 0:
         return f"exited with {ended.code} before its result was there"
-    try:
-        return f"was ended by {signal.Signals(-ended.code).name}"
-    except ValueError:  # a real-time signal without a name
-        return f"was ended by signal {-ended.code}"
+    return f"was ended by {signal_name(-ended.code)}"
 
 
 # ------------------------------------------------------------------------------------- forks

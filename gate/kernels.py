@@ -91,11 +91,15 @@ def discover(root: Path, names: Sequence[str] = ()) -> tuple[KernelFolder, ...]:
     if not root.is_dir():
         raise UnknownKernel(f"{root} is not a folder", hint="run `gate` where `kernels/` lies")
     found = sorted(p.name for p in root.iterdir() if (p / "kernel.py").is_file())
+    if not found:
+        raise UnknownKernel(
+            f"{root} holds no kernel", hint="a kernel is a folder with kernel.py and reference.py"
+        )
     unknown = [name for name in names if name not in found]
     if unknown:
         raise UnknownKernel(
             f"no kernel named {', '.join(map(repr, unknown))} in {root}",
-            hint=f"known kernels: {', '.join(found) or 'none'}",
+            hint=f"known kernels: {', '.join(found)}",
         )
     return tuple(load_folder(root / name) for name in found if not names or name in names)
 

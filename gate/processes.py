@@ -39,8 +39,14 @@ class Completed:
         if self.timed_out:
             return f"did not finish within {self.seconds:.0f} s"
         if self.returncode < 0:
-            return f"was ended by {signal.Signals(-self.returncode).name}"
+            return f"was ended by {signal_name(-self.returncode)}"
         return f"exited with {self.returncode}"
+
+
+def signal_name(number: int) -> str:
+    """`SIGSEGV`, or `signal 40` for a real-time one, which has no name."""
+    names = {known.value: known.name for known in signal.Signals}
+    return names.get(number, f"signal {number}")
 
 
 def run(

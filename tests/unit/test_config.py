@@ -1,0 +1,45 @@
+import pytest
+
+from gate.config import load_config
+from gate.errors import InvalidConfiguration
+from gate.model import GATED_METRICS
+
+
+def test_without_a_table_the_defaults_hold(tmp_path):
+    config = load_config(tmp_path)
+    assert (config.root, config.kernels) == (tmp_path, tmp_path / "kernels")
+    assert (config.runtime_tolerance, config.throughput_tolerance) == (0.01, 0.02)
+    assert config.gates == GATED_METRICS
+    assert config.on_trade_off == "fail"
+
+
+def test_the_nearest_pyproject_rules_from_below_too(tmp_path):
+    (tmp_path / "pyproject.toml").write_text('[tool.gate]\nkernels = "src"\nprocesses = 7\n')
+    below = tmp_path / "src" / "deep"
+    below.mkdir(parents=True)
+    config = load_config(below)
+    assert (config.root, config.kernels, config.processes) == (tmp_path, tmp_path / "src", 7)
+    assert config.relative(tmp_path / "src" / "x") == "src/x"
+    assert config.relative(tmp_path.parent) == str(tmp_path.parent)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[tool.gate", "is not TOML"),
+        ("[tool.gate]\nspeed = 1", "speed"),
+        ("[tool.gate]\nruntime_tolerance = 0", "$.runtime_tolerance"),
+        ("[tool.gate]\nruntime_tolerance = nan", "$.runtime_tolerance"),
+        ("[tool.gate]\nthroughput_tolerance = 5", "$.throughput_tolerance"),
+        ("[tool.gate]\ngates = []", "$.gates"),
+        ("[tool.gate]\nprocesses = 2", "$.processes"),
+        ('[tool.gate]\non_trade_off = "ignore"', "$.on_trade_off"),
+        ('[tool.gate]\ntarget = "4090"', "$.target"),
+        ("[tool]\ngate = 1", "$: "),
+    ],
+)
+def test_a_table_that_does_not_fit_is_refused_with_its_key(tmp_path, text, said):
+    (tmp_path / "pyproject.toml").write_text(text)
+    with pytest.raises(InvalidConfiguration) as refusal:
+        load_config(tmp_path)
+    assert said in str(refusal.value)

@@ -1,0 +1,33 @@
+import pytest
+
+from gate.errors import InvalidConfiguration
+from gate.git import changed_files, git, head_commit
+
+
+def test_the_head_is_a_full_sha(project):
+    assert head_commit(project.root) == project.git("rev-parse", "HEAD")
+
+
+def test_changed_and_untracked_files_are_listed_whatever_their_names(project):
+    (project.root / "pyproject.toml").write_text("[tool.gate]\n# changed\n")
+    (project.root / "with space \u00e9.txt").write_text("")
+    (project.root / "stored").mkdir()
+    (project.root / "stored" / "b.json").write_text("")
+    found = changed_files(project.root, ignoring=project.root / "stored")
+    assert set(found) == {"pyproject.toml", "with space \u00e9.txt"}
+
+
+def test_a_renamed_file_is_a_change(project):
+    project.git("mv", "pyproject.toml", "other.toml")
+    assert "other.toml" in changed_files(project.root, ignoring=project.root / "x")
+
+
+def test_gits_own_words_come_out(project):
+    with pytest.raises(InvalidConfiguration, match=r"git show.*unknown revision"):
+        git("show", "nothing", cwd=project.root)
+
+
+def test_without_git_it_says_so(project, monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(InvalidConfiguration, match="git is not installed"):
+        git("status", cwd=project.root)

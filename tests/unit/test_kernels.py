@@ -1,0 +1,101 @@
+import pytest
+
+from gate.errors import ExitCode, InvalidConfiguration, UnknownKernel
+from gate.kernels import Workload, discover, load_folder, load_workloads
+
+
+def kernel(root, name="conv", workloads=None, files=("kernel.py", "reference.py")):
+    path = root / name
+    path.mkdir(parents=True)
+    for file in files:
+        (path / file).write_text("")
+    if workloads is not None:
+        (path / "workloads.toml").write_text(workloads)
+    return path
+
+
+def test_a_folder_without_workloads_has_the_default_one_and_times_it(tmp_path):
+    folder = load_folder(kernel(tmp_path))
+    assert folder.workloads == (Workload(name="default", benchmark=True),)
+
+
+def test_defaults_reach_every_workload_and_tables_are_merged(tmp_path):
+    text = """
+[defaults]
+dtype = "float16"
+constants = { batch_size = 1, width = 3 }
+[workload.a]
+constants = { width = 5 }
+[workload.b]
+dtype = "float32"
+benchmark = true
+gates = ["runtime"]
+"""
+    kernel(tmp_path, workloads=text)
+    a, b = load_workloads(tmp_path / "conv" / "workloads.toml")
+    assert (a.dtype, a.benchmark, a.constants) == ("float16", False, {"batch_size": 1, "width": 5})
+    assert (b.dtype, b.benchmark, b.gates) == ("float32", True, ("runtime",))
+    assert Workload.from_json(b.to_json()) == b
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("nonsense", "is not TOML"),
+        ("", '"workload" is a required property'),
+        ("[workload]", "has less than 1 property"),
+        ("[workload.A]", '"A"'),
+        ('[workload."a/b"]', '"a/b"'),
+        ("[workload.a]\nbatch = 1", "$.workload.a"),
+        ('[workload.a]\ndtype = "int8"', "$.workload.a.dtype"),
+        ('[workload.a]\nbenchmark = "yes"', "$.workload.a.benchmark"),
+        ("[workload.a]\nseed = -1", "$.workload.a.seed"),
+        ("[workload.a]\nconstants = { x = { y = 1 } }", "$.workload.a.constants.x"),
+        ('[workload.a]\ngates = ["speed"]', "$.workload.a.gates[0]"),
+        ("[workload.a]\nrtol = nan", "$.workload.a.rtol"),
+    ],
+)
+def test_a_bad_workloads_file_is_refused_with_its_place(tmp_path, text, said):
+    path = kernel(tmp_path, workloads=text)
+    with pytest.raises(InvalidConfiguration) as refusal:
+        load_folder(path)
+    assert said in str(refusal.value)
+    assert refusal.value.exit_code is ExitCode.INVALID
+
+
+def test_folders_are_found_in_name_order_and_others_are_left_alone(tmp_path):
+    kernel(tmp_path, "b")
+    kernel(tmp_path, "a")
+    (tmp_path / "notes").mkdir()
+    assert [f.name for f in discover(tmp_path)] == ["a", "b"]
+    assert [f.name for f in discover(tmp_path, ["b", "b"])] == ["b"]
+
+
+def test_an_unknown_kernel_is_told_with_the_known_ones(tmp_path):
+    kernel(tmp_path, "conv")
+    with pytest.raises(UnknownKernel, match="'conf'") as refusal:
+        discover(tmp_path, ["conf"])
+    assert "conv" in refusal.value.hint
+
+
+def test_no_kernels_are_no_success(tmp_path):
+    with pytest.raises(UnknownKernel, match="holds no kernel"):
+        discover(tmp_path)
+    with pytest.raises(UnknownKernel, match="is not a folder"):
+        discover(tmp_path / "absent")
+
+
+def test_a_folder_must_have_a_reference_and_a_name(tmp_path):
+    with pytest.raises(InvalidConfiguration, match=r"no reference\.py"):
+        load_folder(kernel(tmp_path, files=("kernel.py",)))
+    with pytest.raises(InvalidConfiguration, match="cannot name a kernel"):
+        load_folder(kernel(tmp_path, "Conv"))
+
+
+def test_a_source_is_bounded_and_read_whatever_its_bytes(tmp_path):
+    folder = load_folder(kernel(tmp_path))
+    folder.kernel_file.write_bytes(b"\xff")
+    assert folder.source() == "\N{REPLACEMENT CHARACTER}"
+    folder.kernel_file.write_bytes(b"x" * 2_000_000)
+    with pytest.raises(InvalidConfiguration, match="larger than"):
+        folder.source()

@@ -1,0 +1,68 @@
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from gate.processes import TAIL_BYTES, run
+
+
+def python(source, **how):
+    return run([sys.executable, "-c", source], **({"timeout_s": 30.0} | how))
+
+
+def alive(pid):
+    """A zombie that nobody has reaped yet is not."""
+    status = Path(f"/proc/{pid}/status")
+    return status.exists() and "State:\tZ" not in status.read_text()
+
+
+def test_a_good_end():
+    ended = python("import sys; print('out'); print('err', file=sys.stderr)")
+    assert (ended.ok, ended.stdout, ended.stderr) == (True, "out\n", "err\n")
+    assert ended.describe_end() == "exited with 0"
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("raise SystemExit(3)", "exited with 3"),
+        ("import os; os.kill(os.getpid(), 11)", "was ended by SIGSEGV"),
+        ("import os; os.kill(os.getpid(), 40)", "was ended by signal 40"),
+    ],
+)
+def test_a_bad_end_says_how(source, said):
+    ended = python(source)
+    assert not ended.ok
+    assert ended.describe_end() == said
+
+
+def test_a_hang_ends_with_its_whole_group(tmp_path):
+    pid_file = tmp_path / "pid"
+    source = (
+        "import subprocess, sys, time\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
+        f"open({str(pid_file)!r}, 'w').write(str(child.pid))\n"
+        "time.sleep(60)\n"
+    )
+    ended = python(source, timeout_s=2.0)
+    assert ended.timed_out
+    assert "did not finish within" in ended.describe_end()
+    time.sleep(0.1)
+    assert not alive(int(pid_file.read_text()))
+
+
+def test_only_the_tail_of_what_was_printed_is_kept():
+    ended = python(f"print('x' * {10 * TAIL_BYTES}); print('the end')")
+    assert len(ended.stdout) == TAIL_BYTES
+    assert ended.stdout.endswith("the end\n")
+
+
+def test_bytes_that_are_no_text_do_not_matter():
+    ended = python("import sys; sys.stdout.buffer.write(b'\\xff\\xfe')")
+    assert ended.stdout == "\N{REPLACEMENT CHARACTER}" * 2
+
+
+def test_an_absent_program_is_an_error_of_the_caller():
+    with pytest.raises(FileNotFoundError):
+        run(["/nonexistent/program"], timeout_s=1.0)

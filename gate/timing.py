@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
+
+import cattrs
 
 from gate import processes
 from gate.environment import HARMFUL_REASONS, worker_environment
-from gate.model import NotMeasured, SampleSummary, Timing
+from gate.model import GpuState, NotMeasured, SampleSummary, Timing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +23,23 @@ if TYPE_CHECKING:
 
 # Figures finer than this are below the resolution of GPU events (half a microsecond over a batch).
 DIGITS = 2
+# What a measurement may hold; a hostile answer may hold anything.
+MAX_DURATION_NS = 1e13
+
+_CONVERTER = cattrs.Converter(forbid_extra_keys=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimedProcess:
+    """What one fresh process says of one workload: a line of the worker's answer."""
+
+    workload: str
+    signature: tuple[str, ...]
+    method: Literal["cuda_graph", "held_queue"]
+    samples_ns: tuple[float, ...]
+    batch: int
+    l2_flush_bytes: int
+    state: GpuState
 
 
 def measure(
@@ -58,24 +78,33 @@ def measure(
             env=worker_environment(scratch, gpu),
             cwd=scratch,
         )
-        lines = read_lines(answer)
+        lines = read_answer(answer)
     gap = _gap(ended)
-    timings = {w.name: _timing(lines, w.name, fresh_processes, gap) for w in workloads}
-    signatures = {line["workload"]: tuple(line["signature"]) for line in lines}
+    timings = {w.name: _timing(lines.get(w.name, []), fresh_processes, gap) for w in workloads}
+    signatures = {name: mine[0].signature for name, mine in lines.items()}
     return timings, signatures
 
 
-def read_lines(answer: Path) -> list[dict[str, Any]]:
-    """The complete JSON objects of a worker's answer; what a killed worker left half is dropped."""
-    lines = []
-    for text in answer.read_text(errors="replace").splitlines() if answer.exists() else []:
-        try:
-            plain = json.loads(text)
-        except ValueError:
-            continue
-        if isinstance(plain, dict):
-            lines.append(plain)
-    return lines
+def read_answer(answer: Path) -> dict[str, list[TimedProcess]]:
+    """What the worker's processes wrote, by workload; half a line and what is not ours is dropped.
+
+    The candidate ran beside what writes this, so nothing in it is believed unseen.
+    """
+    found: dict[str, list[TimedProcess]] = {}
+    text = answer.read_text(errors="replace") if answer.exists() else ""
+    for line in text.splitlines():
+        timed = _timed_process(line)
+        if timed and timed.samples_ns and all(0 < x < MAX_DURATION_NS for x in timed.samples_ns):
+            found.setdefault(timed.workload, []).append(timed)
+    return found
+
+
+def _timed_process(line: str) -> TimedProcess | None:
+    try:
+        plain = json.loads(line)
+        return _CONVERTER.structure(plain, TimedProcess) if isinstance(plain, dict) else None
+    except (ValueError, RecursionError, AttributeError, cattrs.BaseValidationError):
+        return None
 
 
 def _gap(ended: processes.Completed) -> NotMeasured:
@@ -88,31 +117,28 @@ def _gap(ended: processes.Completed) -> NotMeasured:
     )
 
 
-def _timing(
-    lines: list[dict[str, Any]], workload: str, expected: int, gap: NotMeasured
-) -> Timing | NotMeasured:
-    mine = [line for line in lines if line.get("workload") == workload]
-    if len(mine) < expected:
+def _timing(mine: list[TimedProcess], expected: int, gap: NotMeasured) -> Timing | NotMeasured:
+    if len(mine) != expected or len({x.method for x in mine}) != 1:
         return gap
-    harmful = {reason for line in mine for reason in line["state"]["throttle_reasons"]}
-    if harmful & HARMFUL_REASONS:
+    harmful = {reason for x in mine for reason in x.state.throttle_reasons} & HARMFUL_REASONS
+    if harmful:
         return NotMeasured(
             status="failed",
             reason="throttled",
-            message=f"the GPU slowed itself down ({', '.join(sorted(harmful & HARMFUL_REASONS))})",
+            message=f"the GPU slowed itself down ({', '.join(sorted(harmful))})",
         )
-    summaries = tuple(_summary(line) for line in mine)
+    summaries = tuple(_summary(x) for x in mine)
     return Timing(
-        method=mine[0]["method"],
+        method=mine[0].method,
         process_medians_ns=tuple(summary.median_ns for summary in summaries),
         samples=summaries,
-        batch=mine[0]["batch"],
-        l2_flush_bytes=mine[0]["l2_flush_bytes"],
+        batch=mine[0].batch,
+        l2_flush_bytes=mine[0].l2_flush_bytes,
     )
 
 
-def _summary(line: dict[str, Any]) -> SampleSummary:
-    ordered: list[float] = sorted(line["samples_ns"])
+def _summary(timed: TimedProcess) -> SampleSummary:
+    ordered = sorted(timed.samples_ns)
     last = len(ordered) - 1
 
     def at(share: float) -> float:
@@ -129,5 +155,5 @@ def _summary(line: dict[str, Any]) -> SampleSummary:
         median_ns=at(0.5),
         q3_ns=at(0.75),
         max_ns=at(1.0),
-        sm_clock_mhz=line["state"]["sm_clock_mhz"],
+        sm_clock_mhz=timed.state.sm_clock_mhz,
     )

@@ -29,6 +29,7 @@ import torch
 from gate.environment import read_state
 from gate.kernels import Workload
 from gate.problem import construct_candidate, describe, draw_inputs, load_reference
+from gate.processes import signal_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,21 +65,23 @@ def main(request_file: str) -> None:
     order = random.Random(request["seed"])
     for index in range(request["processes"]):
         order.shuffle(workloads)
-        for workload in workloads:
-            _time_in_fork(request, workload, methods, index)
+        # One that failed has too few processes already; the others go on.
+        workloads = [w for w in workloads if _time_in_fork(request, w, methods, index)]
 
 
 def _time_in_fork(
     request: dict[str, Any], workload: Workload, methods: dict[str, str], index: int
-) -> None:
+) -> bool:
     """One line of the answer; a workload that a graph cannot capture starts over without one."""
     work = partial(_measure, request, workload, methods[workload.name], request["seed"] + index)
     status = _in_fork(work)
     if status == CAPTURE_FAILED and methods[workload.name] == "cuda_graph":
         methods[workload.name] = "held_queue"
-        _time_in_fork(request, workload, methods, index)
-    elif status != 0:
-        sys.exit(f"{workload.name}: process {index} ended with status {status}")
+        return _time_in_fork(request, workload, methods, index)
+    if status != 0:
+        how = f"was ended by {signal_name(-status)}" if status < 0 else f"exited with {status}"
+        print(f"{workload.name}: process {index} {how}", file=sys.stderr, flush=True)  # noqa: T201
+    return status == 0
 
 
 def _in_fork(work: Callable[[], None]) -> int:

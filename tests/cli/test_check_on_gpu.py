@@ -1,0 +1,228 @@
+"""The gate as on a GPU: the steps' figures are those that were recorded on an H100.
+
+Only the edges are stand-ins (NVML, the workers, ncu); plan, assembly, baselines, judge, reports and
+exit codes are the real ones.
+"""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from gate import measure
+from gate.cli import main
+from gate.documents import load_measurement
+from gate.errors import MachineUnfit
+from gate.model import Correctness, NotMeasured
+from gate.ncu import NcuOutcome
+from gate.static import StaticOutcome
+
+ROOT = Path(__file__).parents[2]
+RECORDED = load_measurement(ROOT / "tests" / "data" / "h100" / "measurement.json")
+KERNEL = "depthwise_conv_h"
+FAILED = NotMeasured(status="failed", reason="counter_permission", message="no counters: mend so")
+
+
+class Card:
+    """What the steps answer; a test changes one of them."""
+
+    def __init__(self):
+        self.results = {r.workload: r for r in RECORDED.results}
+        self.ncu_path = Path("/usr/local/cuda/bin/ncu")
+        self.asked = []
+
+    def analyse(self, _folder, workloads, *, target, timeout_s):
+        self.asked.append(("static", target))
+        return {
+            w.name: StaticOutcome(signature=(), static=self.results[w.name].static, violations=())
+            for w in workloads
+        }
+
+    def run_tests(self, _folder, workloads, *, device, seed, timeout_s):
+        self.asked.append(("correctness", device))
+        return {w.name: self.results[w.name].correctness for w in workloads}
+
+    def time(self, _folder, workloads, *, gpu, fresh_processes, seed, timeout_s):
+        self.asked.append(("timing", fresh_processes))
+        timings = {w.name: self.results[w.name].timing for w in workloads}
+        return timings, {w.name: self.results[w.name].signature for w in workloads}
+
+    def profile(self, _folder, workloads, **_how):
+        self.asked.append(("ncu", tuple(w.name for w in workloads)))
+        return {
+            w.name: NcuOutcome(ncu=self.results[w.name].ncu, profile=self.results[w.name].profile)
+            for w in workloads
+        }
+
+    def change(self, workload, **changes):
+        self.results[workload] = replace(self.results[workload], **changes)
+
+    def slow_down(self, factor):
+        for name, result in self.results.items():
+            if not isinstance(result.timing, NotMeasured):
+                medians = tuple(m * factor for m in result.timing.process_medians_ns)
+                self.change(name, timing=replace(result.timing, process_medians_ns=medians))
+
+
+@pytest.fixture
+def card(monkeypatch):
+    fake = Card()
+    monkeypatch.setattr(measure, "find_gpu", lambda: RECORDED.environment.gpu)
+    monkeypatch.setattr(measure, "refuse_busy", lambda _gpu: None)
+    monkeypatch.setattr(measure, "read_state", lambda _uuid: RECORDED.environment.state_after)
+    monkeypatch.setattr(measure, "driver_version", lambda: "580.159.04")
+    monkeypatch.setattr(measure, "read_environment", lambda *_a, **_k: RECORDED.environment)
+    monkeypatch.setattr(measure.ncu, "find_ncu", lambda: fake.ncu_path)
+    monkeypatch.setattr(measure.ncu, "ncu_version", lambda _path: "2025.3.1.0")
+    monkeypatch.setattr(measure.static, "analyse", lambda *a, **k: fake.analyse(*a, **k))
+    monkeypatch.setattr(measure.correctness, "run_tests", fake.run_tests)
+    monkeypatch.setattr(measure.timing, "measure", fake.time)
+    monkeypatch.setattr(measure.ncu, "profile", fake.profile)
+    return fake
+
+
+@pytest.fixture
+def repository(project):
+    """This repository's kernel and baselines in a repository of the test's own."""
+    for folder in ("kernels", "baselines"):
+        shutil.copytree(ROOT / folder, project.root / folder)
+    project.commit("kernels and baselines")
+    return project
+
+
+def gate(*arguments, env=None):
+    return CliRunner().invoke(main, list(arguments), env={"CI": "true", **(env or {})})
+
+
+def refresh(*more):
+    return gate("baseline", "refresh", KERNEL, "--reason", "because", *more)
+
+
+def test_an_unchanged_kernel_passes_and_every_step_ran(repository, card):
+    answer = gate("check", "--json", "verdict.json", "-o", "run.json")
+    assert answer.exit_code == 0, answer.output
+    assert [step for step, _ in card.asked] == ["static", "correctness", "timing", "ncu"]
+    assert card.asked[0] == ("static", "sm_90")
+    assert json.loads(Path("verdict.json").read_text())["not_checked"] == []
+    assert gate("judge", "run.json", "--all").exit_code == 0
+
+
+def test_a_slower_kernel_fails_and_names_runtime(repository, card):
+    card.slow_down(1.03)
+    answer = gate("check")
+    assert answer.exit_code == 3
+    assert "runtime +3." in answer.stdout.splitlines()[0]
+
+
+def test_a_wrong_kernel_is_not_timed(repository, card):
+    wrong = Correctness(status="failed", backend="cuda", seed=7, message="off by one")
+    card.change("bias", correctness=wrong)
+    answer = gate("check")
+    assert answer.exit_code == 4
+    assert "off by one" in answer.output
+    assert [step for step, _ in card.asked] == ["static", "correctness"]
+
+
+def test_a_broken_contract_runs_nothing(repository, card):
+    file = repository.root / "kernels" / KERNEL / "kernel.py"
+    file.write_text("import os\n" + file.read_text())
+    answer = gate("check")
+    assert answer.exit_code == 4, answer.output
+    assert "kernel.py:1" in answer.output
+    assert card.asked == []
+
+
+def test_a_contract_that_only_the_compiler_can_check_fails_the_same_way(repository, card):
+    from gate.model import Violation
+
+    def analyse(_folder, workloads, **_how):
+        tall = Violation(code="hardware_limit", line=9, message="2048 threads in a block")
+        return {
+            w.name: StaticOutcome(signature=(), static=FAILED, violations=(tall,))
+            for w in workloads
+        }
+
+    card.analyse = analyse
+    answer = gate("check")
+    assert answer.exit_code == 4
+    assert "hardware_limit" in answer.output
+
+
+def test_counters_that_cannot_be_read_are_the_environments_fault(repository, card):
+    for name in ("flagship", "medium", "small"):
+        card.change(name, ncu=FAILED, profile=None)
+    answer = gate("check")
+    assert answer.exit_code == 6
+    assert "no counters: mend so" in answer.output
+
+
+def test_without_ncu_the_check_ends_with_6(repository, card):
+    card.ncu_path = None
+    answer = gate("check")
+    assert answer.exit_code == 6
+    assert "ncu" in answer.output
+
+
+def test_a_kernel_that_dies_while_it_is_timed_is_wrong(repository, card):
+    died = NotMeasured(status="failed", reason="crashed", message="was ended by SIGSEGV")
+    card.change("small", timing=died)
+    answer = gate("check")
+    assert answer.exit_code == 4
+    assert ("ncu", ("flagship", "medium")) in card.asked
+
+
+def test_a_busy_gpu_is_refused_before_anything_runs(repository, card, monkeypatch):
+    def busy(_gpu):
+        raise MachineUnfit("the GPU is busy", hint="wait")
+
+    monkeypatch.setattr(measure, "refuse_busy", busy)
+    answer = gate("check")
+    assert answer.exit_code == 6
+    assert card.asked == []
+
+
+def test_a_card_without_baselines_ends_with_7_and_the_refresh_command(
+    repository, card, monkeypatch
+):
+    gpu = replace(RECORDED.environment.gpu, name="NVIDIA GeForce RTX 4090")
+    environment = replace(RECORDED.environment, gpu=gpu)
+    monkeypatch.setattr(measure, "find_gpu", lambda: gpu)
+    monkeypatch.setattr(measure, "read_environment", lambda *_a, **_k: environment)
+    answer = gate("check")
+    assert answer.exit_code == 7
+    assert f"gate baseline refresh {KERNEL}" in answer.output
+    assert refresh().exit_code == 0
+    assert (repository.root / "baselines/nvidia-geforce-rtx-4090" / f"{KERNEL}.json").is_file()
+    assert gate("check").exit_code == 0
+
+
+def test_a_refresh_is_refused_where_it_would_hide_something_and_says_how_to_go_on(repository, card):
+    card.slow_down(1.2)
+    answer = refresh()
+    assert answer.exit_code == 3
+    assert "--accept-regression" in answer.output
+    assert refresh("--accept-regression").exit_code == 0
+    assert gate("check").exit_code == 0
+    changed = repository.git("status", "--porcelain")
+    assert changed == f"M baselines/nvidia-h100-80gb-hbm3/{KERNEL}.json"
+
+
+def test_a_refresh_of_a_wrong_kernel_or_a_dirty_tree_writes_nothing(repository, card):
+    (repository.root / "kernels" / KERNEL / "new.py").write_text("")
+    assert refresh().exit_code == 3
+    assert card.asked == []
+    repository.commit("no longer dirty")
+    card.change("bias", correctness=Correctness(status="crashed", backend="cuda", message="died"))
+    answer = refresh("--accept-regression")
+    assert answer.exit_code == 4
+    assert "died" in answer.output
+    assert repository.git("status", "--porcelain") == ""
+
+
+def test_a_refresh_asks_for_a_reason(repository, card):
+    assert gate("baseline", "refresh", KERNEL).exit_code == 2
+    assert gate("baseline", "refresh", KERNEL, "--reason", " ").exit_code == 7
+    assert card.asked == []

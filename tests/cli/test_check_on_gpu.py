@@ -16,7 +16,7 @@ from gate import measure
 from gate.cli import main
 from gate.documents import load_measurement
 from gate.errors import MachineUnfit
-from gate.model import Correctness, NotMeasured
+from gate.model import Correctness, NotMeasured, Violation
 from gate.ncu import NcuOutcome
 from gate.static import StaticOutcome
 
@@ -32,12 +32,15 @@ class Card:
     def __init__(self):
         self.results = {r.workload: r for r in RECORDED.results}
         self.ncu_path = Path("/usr/local/cuda/bin/ncu")
+        self.violations = ()
         self.asked = []
 
     def analyse(self, _folder, workloads, *, target, timeout_s):
         self.asked.append(("static", target))
         return {
-            w.name: StaticOutcome(signature=(), static=self.results[w.name].static, violations=())
+            w.name: StaticOutcome(
+                signature=(), static=self.results[w.name].static, violations=self.violations
+            )
             for w in workloads
         }
 
@@ -77,7 +80,7 @@ def card(monkeypatch):
     monkeypatch.setattr(measure, "read_environment", lambda *_a, **_k: RECORDED.environment)
     monkeypatch.setattr(measure.ncu, "find_ncu", lambda: fake.ncu_path)
     monkeypatch.setattr(measure.ncu, "ncu_version", lambda _path: "2025.3.1.0")
-    monkeypatch.setattr(measure.static, "analyse", lambda *a, **k: fake.analyse(*a, **k))
+    monkeypatch.setattr(measure.static, "analyse", fake.analyse)
     monkeypatch.setattr(measure.correctness, "run_tests", fake.run_tests)
     monkeypatch.setattr(measure.timing, "measure", fake.time)
     monkeypatch.setattr(measure.ncu, "profile", fake.profile)
@@ -111,10 +114,10 @@ def test_an_unchanged_kernel_passes_and_every_step_ran(repository, card):
 
 
 def test_a_slower_kernel_fails_and_names_runtime(repository, card):
-    card.slow_down(1.03)
+    card.slow_down(1.1)
     answer = gate("check")
     assert answer.exit_code == 3
-    assert "runtime +3." in answer.stdout.splitlines()[0]
+    assert " runtime +" in answer.stdout.splitlines()[0]
 
 
 def test_a_wrong_kernel_is_not_timed(repository, card):
@@ -136,16 +139,8 @@ def test_a_broken_contract_runs_nothing(repository, card):
 
 
 def test_a_contract_that_only_the_compiler_can_check_fails_the_same_way(repository, card):
-    from gate.model import Violation
-
-    def analyse(_folder, workloads, **_how):
-        tall = Violation(code="hardware_limit", line=9, message="2048 threads in a block")
-        return {
-            w.name: StaticOutcome(signature=(), static=FAILED, violations=(tall,))
-            for w in workloads
-        }
-
-    card.analyse = analyse
+    tall = Violation(code="hardware_limit", line=9, message="2048 threads in a block")
+    card.violations = (tall,)
     answer = gate("check")
     assert answer.exit_code == 4
     assert "hardware_limit" in answer.output

@@ -29,12 +29,16 @@ def gate(*arguments, env=None):
     return CliRunner().invoke(main, list(arguments), env=env)
 
 
-def leftovers():
-    return set(Path(tempfile.gettempdir()).glob("gate-*"))
+@pytest.fixture
+def scratch(tmp_path_factory, monkeypatch):
+    """A folder for temporary files that nobody else uses."""
+    folder = tmp_path_factory.mktemp("scratch")
+    monkeypatch.setenv("TMPDIR", str(folder))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    return folder
 
 
-def test_from_no_baseline_to_a_wrong_kernel(repository):
-    before = leftovers()
+def test_from_no_baseline_to_a_wrong_kernel(repository, scratch):
     first = gate("check")
     assert first.exit_code == 7, first.output
     assert 'gate baseline refresh relu --gpu skip --reason "why"' in first.output
@@ -55,7 +59,7 @@ def test_from_no_baseline_to_a_wrong_kernel(repository):
     assert wrong.exit_code == 4, wrong.output
     assert "wrong_result" in wrong.output
     assert "--seed" in wrong.output
-    assert leftovers() == before
+    assert not list(scratch.iterdir())
 
 
 @pytest.mark.parametrize(

@@ -10,17 +10,23 @@ import ctypes
 import os
 import platform
 import runpy
+import tempfile
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib import metadata, util
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gate import __version__
 from gate.errors import MachineUnfit
 from gate.model import Environment, Gpu, GpuState, Toolchain
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 try:
     import pynvml
+    from filelock import FileLock, Timeout
 except ImportError:  # the extra `gpu` is not installed
     pynvml = None
 
@@ -45,6 +51,8 @@ HARMFUL_REASONS = frozenset(
 )
 # Another program that uses more of the GPU than this while nothing of ours runs is in the way.
 BUSY_UTILIZATION_PCT = 5
+# Longer than a whole check takes; a gate that waits for ever would look like a hang.
+LOCK_SECONDS = 1800.0
 
 
 def now() -> str:
@@ -116,6 +124,26 @@ def refuse_busy(gpu: Gpu) -> None:
             f"the GPU is busy: {others} other processes use {rates.gpu} % of it",
             hint="nvidia-smi shows them; end them or wait, then run the gate again",
         )
+
+
+@contextmanager
+def exclusive(gpu: Gpu) -> Iterator[None]:
+    """Hold the GPU against other gates of this machine, which would time each other.
+
+    Waits for the one that has it. Raises MachineUnfit when that takes too long.
+    """
+    lock = FileLock(Path(tempfile.gettempdir()) / f"gate-{gpu.uuid}.lock", mode=0o666)
+    try:
+        lock.acquire(timeout=LOCK_SECONDS)
+    except Timeout as error:
+        raise MachineUnfit(
+            f"another gate has held the GPU for {LOCK_SECONDS:.0f} s ({lock.lock_file})",
+            hint="end it, or wait for it",
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def worker_environment(scratch: Path, gpu: Gpu | None) -> dict[str, str]:

@@ -154,9 +154,9 @@ def compared(
     *,
     function: str | None = None,
 ) -> Finding:
-    name, tolerance = metric_name(metric), f"{comparison.tolerance:.1%}"
+    name, tolerance = metric_name(metric), _percent(comparison.tolerance)
     moved = "rose" if comparison.change > 0 else "fell"
-    by = f"{abs(comparison.change):.1%}"
+    by = _percent(abs(comparison.change))
     finding = finding_of(
         result, metric, status, "within_tolerance", f"{name} is within {tolerance}"
     )
@@ -174,7 +174,7 @@ def compared(
         )
     if status is Status.INCONCLUSIVE:
         message = (
-            f"{name} lies between {comparison.low:+.1%} and {comparison.high:+.1%}: "
+            f"{name} lies between {_signed(comparison.low)} and {_signed(comparison.high)}: "
             f"neither within nor beyond {tolerance}"
         )
         return replace(
@@ -225,8 +225,16 @@ def decomposition(stored: Result, candidate: Result, function: str) -> str:
         before = sum(base.get(m, 0.0) for m in metrics)
         after = sum(cand.get(m, 0.0) for m in metrics)
         if before > 0 and after > 0:
-            parts.append(f"{name} {after / before - 1:+.1%}")
+            parts.append(f"{name} {_signed(after / before - 1)}")
     return ", ".join(parts) or "instructions and bytes were not collected"
+
+
+def _percent(ratio: float) -> str:
+    return f"{ratio * 100:.1f} %"
+
+
+def _signed(ratio: float) -> str:
+    return f"{ratio * 100:+.1f} %"
 
 
 def _metrics(block: NcuBlock | NotMeasured, function: str) -> Mapping[str, float]:

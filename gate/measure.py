@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -12,6 +13,7 @@ from gate.config import Config
 from gate.contract import check_contract
 from gate.environment import (
     driver_version,
+    exclusive,
     find_gpu,
     read_environment,
     read_state,
@@ -72,15 +74,13 @@ class Plan:
 
 
 def make_plan(mode: GpuMode, config: Config, *, seed: int | None, processes: int | None) -> Plan:
-    """Decide before anything runs. Raises MachineUnfit: no GPU under `require`, or a busy one."""
+    """Decide before anything runs. Raises MachineUnfit where `require` finds no GPU."""
     gpu = None if mode == "skip" else find_gpu()
     if gpu is None and mode == "require":
         raise MachineUnfit(
             "a GPU is required here and this machine has none",
             hint="gate doctor says what is missing; --gpu skip checks what needs no GPU",
         )
-    if gpu is not None:
-        refuse_busy(gpu)
     return Plan(
         gpu=gpu,
         no_gpu=SKIPPED if mode == "skip" else NO_GPU,
@@ -92,7 +92,19 @@ def make_plan(mode: GpuMode, config: Config, *, seed: int | None, processes: int
 def measure(
     folders: Sequence[KernelFolder], plan: Plan, config: Config, progress: Progress
 ) -> Measurement:
-    """Steps 1 to 5 for every workload of `folders`; whatever a candidate does becomes a result."""
+    """Steps 1 to 5 for every workload of `folders`; whatever a candidate does becomes a result.
+
+    Raises MachineUnfit where another program uses the GPU.
+    """
+    with exclusive(plan.gpu) if plan.gpu else nullcontext():
+        return _measure(folders, plan, config, progress)
+
+
+def _measure(
+    folders: Sequence[KernelFolder], plan: Plan, config: Config, progress: Progress
+) -> Measurement:
+    if plan.gpu:
+        refuse_busy(plan.gpu)
     ncu_path = ncu.find_ncu() if plan.gpu else None
     environment = read_environment(
         plan.gpu,

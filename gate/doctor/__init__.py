@@ -72,7 +72,7 @@ def torch_cuda(run: ProbeRun | None, trouble: str) -> Check:
     if run.said.get("sees_cuda"):
         return ok(TORCH_CUDA, f"torch {torch} for CUDA {cuda}")
     if cuda is None:
-        mend = "pip install torch --index-url https://download.pytorch.org/whl/cu130"
+        mend = "install a build of torch with CUDA: https://pytorch.org/get-started/locally"
         return failed(TORCH_CUDA, f"torch {torch} was built without CUDA", mend)
     mend = "`nvidia-smi` shows the CUDA version that the driver has: it must not be the older one"
     return failed(TORCH_CUDA, f"torch {torch} for CUDA {cuda} sees no device", mend)

@@ -230,7 +230,11 @@ def test_other_programs(count, status):
     ("said", "status", "mend"),
     [
         (dict(RIGHT.said), "ok", ""),
-        ({"torch": "2.13.0+cpu", "cuda": None, "sees_cuda": False}, "failed", "--index-url"),
+        (
+            {"torch": "2.13.0+cpu", "cuda": None, "sees_cuda": False},
+            "failed",
+            "pytorch.org/get-started",
+        ),
         ({"torch": "2.11.0", "cuda": "13.0", "sees_cuda": False}, "failed", "nvidia-smi"),
         ({}, "failed", "pip install"),
     ],

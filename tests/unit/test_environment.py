@@ -1,6 +1,7 @@
 """The machine as NVML tells it, with a stand-in for NVML."""
 
 import os
+import subprocess
 import sys
 from types import SimpleNamespace
 
@@ -193,6 +194,28 @@ def test_a_gpu_that_others_use_is_refused(nvml, processes, utilization, busy):
             environment.refuse_busy(GPU)
     else:
         environment.refuse_busy(GPU)
+
+
+def test_two_gates_do_not_share_a_gpu(tmp_path, monkeypatch):
+    monkeypatch.setattr(environment.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(environment, "LOCK_SECONDS", 0.2)
+    other = (
+        "import sys, time, tempfile; tempfile.tempdir = sys.argv[1]\n"
+        "from types import SimpleNamespace\n"
+        "from gate.environment import exclusive\n"
+        "with exclusive(SimpleNamespace(uuid='GPU-1')):\n"
+        "    print('held', flush=True); time.sleep(30)\n"
+    )
+    holder = subprocess.Popen(
+        [sys.executable, "-c", other, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    )
+    with holder:
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(MachineUnfit, match="another gate"), environment.exclusive(GPU):
+            pass
+        holder.kill()
+    with environment.exclusive(GPU):  # the lock of one that was killed is free
+        assert list(tmp_path.glob("*.lock"))
 
 
 def test_a_worker_sees_one_gpu_or_none_and_caches_of_its_own(tmp_path, monkeypatch):

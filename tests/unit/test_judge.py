@@ -184,7 +184,7 @@ def test_each_outcome_has_its_reason_and_exit_code(changes, subject, code, exit_
 def test_a_trade_off_gives_the_decomposition_and_the_command_that_accepts_it():
     ncu = {FUNCTION: {**METRICS, SM_THROUGHPUT: 20.0, "smsp__inst_executed.sum": 20_000_000.0}}
     finding = found(verdict(measurement(result(ncu=ncu)), baseline()), SM_THROUGHPUT)
-    assert "instructions -50.0%, DRAM bytes +0.0%, profiled time +0.0%" in finding.reason.message
+    assert "instructions -50.0 %, DRAM bytes +0.0 %, profiled time +0.0 %" in finding.reason.message
     assert "gate baseline refresh conv --accept-regression" in finding.next_step
 
 

@@ -62,7 +62,7 @@ def test_a_baseline_lists_its_workloads_in_one_order_whatever_was_asked(project,
 
 def test_a_worse_result_needs_to_be_accepted(project, folder):
     store(project, folder, measurement())
-    with pytest.raises(RefusedBaseline, match=r"runtime rose by 20\.0%") as refusal:
+    with pytest.raises(RefusedBaseline, match=r"runtime rose by 20\.0 %") as refusal:
         proposed(project, folder, slower(1.2))
     assert refusal.value.exit_code is ExitCode.REGRESSED
     assert "--accept-regression" in refusal.value.hint

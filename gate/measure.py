@@ -153,7 +153,7 @@ class KernelRun:
                 kernel=self.folder.name,
                 workload=w.name,
                 signature=signatures.get(w.name) or self._signature(analysed, w),
-                gates=w.gates or self.config.gates,
+                gates=self.config.gates if w.gates is None else w.gates,
                 contract=Contract(status="passed"),
                 correctness=tested[w.name],
                 static=analysed[w.name].static if w.benchmark else NOT_BENCHMARKED,
@@ -171,7 +171,7 @@ class KernelRun:
                 kernel=self.folder.name,
                 workload=w.name,
                 signature=(),
-                gates=w.gates or self.config.gates,
+                gates=self.config.gates if w.gates is None else w.gates,
                 contract=contract,
                 correctness=Correctness(
                     status="not_run", backend="none", message=CONTRACT_BROKEN.message

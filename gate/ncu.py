@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from gate import metrics
@@ -23,7 +24,7 @@ from gate.ncu_launches import counts, merge, refuse_other_counts
 from gate.ncu_program import CACHE_CONTROL, CLOCK_CONTROL, REPLAY_MODE, find_ncu, ncu_version
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from gate.kernels import KernelFolder, Workload
@@ -60,40 +61,34 @@ def profile(
     Where profiling all workloads together failed, each is profiled alone: one that breaks is then
     the only one without figures. `timeout_s` bounds each of these.
     """
+    collecting = partial(
+        collect,
+        folder,
+        ncu=ncu,
+        processes=processes,
+        forwards=forwards,
+        seed=seed,
+        timeout_s=timeout_s,
+        keep=keep,
+    )
+    return _outcomes(collecting, workloads)
 
-    def attempted(some: Sequence[Workload]) -> dict[str, NcuOutcome]:
-        collected = collect(
-            folder,
-            some,
-            ncu=ncu,
-            processes=processes,
-            forwards=forwards,
-            seed=seed,
-            timeout_s=timeout_s,
-            keep=keep,
-        )
-        return {name: NcuOutcome(ncu=b, profile=made) for name, (b, made) in collected.items()}
 
+def _outcomes(
+    collecting: Callable[[Sequence[Workload]], dict[str, tuple[NcuBlock, Profile]]],
+    workloads: Sequence[Workload],
+) -> dict[str, NcuOutcome]:
     try:
-        return attempted(workloads)
+        collected = collecting(workloads)
+        return {name: NcuOutcome(ncu=b, profile=made) for name, (b, made) in collected.items()}
     except ProfilingFailed as failed:
         if len(workloads) == 1:
-            gap = NotMeasured(
-                status="failed", reason=failed.failure.reason, message=str(failed.failure)
-            )
+            reason, message = failed.failure.reason, str(failed.failure)
+            gap = NotMeasured(status="failed", reason=reason, message=message)
             return {workloads[0].name: NcuOutcome(ncu=gap, profile=None)}
     outcomes: dict[str, NcuOutcome] = {}
     for workload in workloads:
-        outcomes |= profile(
-            folder,
-            [workload],
-            ncu=ncu,
-            processes=processes,
-            forwards=forwards,
-            seed=seed,
-            timeout_s=timeout_s,
-            keep=keep,
-        )
+        outcomes |= _outcomes(collecting, [workload])
     return outcomes
 
 

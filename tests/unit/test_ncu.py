@@ -115,6 +115,19 @@ def test_ncu_is_called_once_a_process_with_its_own_scratch(tmp_path, folder, mon
         assert not Path(scratch).exists()
 
 
+def test_one_workload_that_breaks_is_the_only_one_without_figures(tmp_path, folder):
+    broken = act("worker_failed.log", exit_code=1, stderr="boom")
+    fake = FakeNcu(tmp_path, broken, GOOD, broken)
+    workloads = [Workload(name="good"), Workload(name="bad")]
+    found = ncu.profile(
+        folder, workloads, ncu=fake.path, processes=1, forwards=3, seed=7, timeout_s=60.0
+    )
+    assert found["good"].profile.forwards == 3
+    assert found["bad"].ncu.reason == "worker_failed"
+    asked = [[w["name"] for w in call["request"]["workloads"]] for call in fake.calls]
+    assert asked == [["good", "bad"], ["good"], ["bad"]]
+
+
 def test_the_workers_request_has_all_it_needs(tmp_path, folder):
     fake = FakeNcu(tmp_path, GOOD)
     profile(folder, fake, processes=1)

@@ -29,6 +29,9 @@ class GateGroup(click.Group):
     """Turns a GateError into its sentence, hint and exit code; bugs keep their traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
+        from gate.processes import end_on_termination
+
+        end_on_termination()
         try:
             return super().invoke(ctx)
         except GateError as error:

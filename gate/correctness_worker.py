@@ -33,7 +33,7 @@ from gate.correctness_run import MAX_OUTPUT_BYTES, REPORT, run
 from gate.interpreter import ADD_SIZES, MAX_SENTENCE
 from gate.model import Correctness
 from gate.outputs import read_report
-from gate.processes import TAIL_BYTES, signal_name
+from gate.processes import TAIL_BYTES, die_with_parent, signal_name
 from gate.trials import Device, Trial
 
 if TYPE_CHECKING:
@@ -43,8 +43,7 @@ if TYPE_CHECKING:
 
     Status = Literal["passed", "failed", "crashed", "timed_out", "unsupported"]
 
-# Linux: die with the parent; inherit the orphans among one's descendants.
-PR_SET_PDEATHSIG = 1
+# Linux: inherit the orphans among one's descendants.
 PR_SET_CHILD_SUBREAPER = 36
 # Enough for PyTorch itself; what a kernel may add to it is the machine's memory.
 OWN_ADDRESS_SPACE = 16 * 2**30
@@ -67,8 +66,8 @@ def main(request_file: str, answer_file: str) -> None:
 
     The answers are written at the end, when no kernel's process is left that could add its own.
     """
-    _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    _prctl(PR_SET_CHILD_SUBREAPER, 1)
+    die_with_parent()
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
     request = json.loads(Path(request_file).read_text())
     trials = [Trial.from_json(plain) for plain in request["trials"]]
     results = [test(trial, timeout_s=request["timeout_s"]) for trial in trials]
@@ -164,7 +163,7 @@ def _end_strays() -> None:
 
 
 def _child(work: Callable[[], None], device: Device, log: int) -> None:
-    _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    die_with_parent()
     os.dup2(log, sys.stdout.fileno())
     os.dup2(log, sys.stderr.fileno())
     faulthandler.enable()
@@ -194,10 +193,6 @@ def _limit(device: Device) -> None:
         pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
         limit = pages + OWN_ADDRESS_SPACE
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-
-
-def _prctl(option: int, value: int) -> None:
-    ctypes.CDLL(None).prctl(option, value)
 
 
 if __name__ == "__main__":

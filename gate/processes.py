@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from dataclasses import dataclass
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 TAIL_BYTES = 16_384
 # A killed group needs a moment to be reaped; past this something is wedged in the driver.
 REAP_SECONDS = 10.0
+_PR_SET_PDEATHSIG = 1  # prctl.h
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +44,21 @@ class Completed:
         if self.returncode < 0:
             return f"was ended by {signal_name(-self.returncode)}"
         return f"exited with {self.returncode}"
+
+
+def end_on_termination() -> None:
+    """Make SIGTERM and SIGHUP unwind like Ctrl-C does, so that worker groups end with the gate."""
+
+    def unwind(number: int, _frame: object) -> None:
+        sys.exit(128 + number)
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, unwind)
+
+
+def die_with_parent() -> None:
+    """For a worker: have Linux kill it when the process that started it is gone, however."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def signal_name(number: int) -> str:

@@ -24,6 +24,7 @@ from gate.gpus import table_for_target
 from gate.kernels import Workload
 from gate.occupancy import REGISTERED_THREADS, SHARED_BYTES, THREADS, ExceededLimit
 from gate.problem import construct_candidate, describe, draw_inputs, load_reference
+from gate.processes import die_with_parent
 from gate.static_answer import Answer, Failure, clean, to_line
 from gate.static_driver import AbsentGpu
 
@@ -52,6 +53,7 @@ class Broken(Exception):
 
 
 def main(request_file: str) -> None:
+    die_with_parent()
     request = json.loads(Path(request_file).read_text())
     faulthandler.enable()
     gpu = AbsentGpu(

@@ -29,7 +29,7 @@ import torch
 from gate.environment import read_state
 from gate.kernels import Workload
 from gate.problem import construct_candidate, describe, draw_inputs, load_reference
-from gate.processes import signal_name
+from gate.processes import die_with_parent, signal_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,6 +59,7 @@ class Subject:
 
 
 def main(request_file: str) -> None:
+    die_with_parent()
     request = json.loads(Path(request_file).read_text())
     workloads = [Workload.from_json(plain) for plain in request["workloads"]]
     methods = dict.fromkeys((w.name for w in workloads), "cuda_graph")
@@ -89,6 +90,7 @@ def _in_fork(work: Callable[[], None]) -> int:
     child = os.fork()
     if child == 0:
         try:
+            die_with_parent()
             work()
             sys.stdout.flush()
             os._exit(0)

@@ -1,3 +1,5 @@
+import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -50,6 +52,40 @@ def test_a_hang_ends_with_its_whole_group(tmp_path):
     assert "did not finish within" in ended.describe_end()
     time.sleep(0.1)
     assert not alive(int(pid_file.read_text()))
+
+
+GATE = """
+import sys
+from gate.processes import end_on_termination, run
+end_on_termination()
+run([sys.executable, "-c", sys.argv[1]], timeout_s=60)
+"""
+WORKER = """
+import os, time
+from gate.processes import die_with_parent
+die_with_parent()
+open({file!r}, "w").write(str(os.getpid()))
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGKILL])
+def test_a_worker_ends_with_the_gate_however_that_ends(tmp_path, number):
+    file = tmp_path / "pid"
+    gate = subprocess.Popen(
+        [sys.executable, "-c", GATE, WORKER.format(file=str(file))], stderr=subprocess.DEVNULL
+    )
+    wait_until(lambda: file.exists() and file.read_text())
+    gate.send_signal(number)
+    gate.wait(timeout=30)
+    wait_until(lambda: not alive(int(file.read_text())))
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def test_only_the_tail_of_what_was_printed_is_kept():

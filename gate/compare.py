@@ -106,13 +106,14 @@ def _spread(profile: Profile | None, function: str, metric: str) -> float:
     return half_range(spread) if spread else 0.0
 
 
-# ln of a change that no honest pair of percentages reaches; finite, so that JSON can carry it.
-_VANISHED = -30.0
+# ln of a change that no honest pair of percentages reaches: keeps every figure finite.
+_LARGEST = 30.0
 
 
 def _log_change(baseline: float, candidate: float) -> float:
     if baseline == candidate:
         return 0.0
-    if candidate <= 0:
-        return _VANISHED
-    return math.log(candidate / baseline) if baseline > 0 else -_VANISHED
+    if baseline <= 0 or candidate <= 0:
+        return _LARGEST if baseline <= 0 else -_LARGEST
+    # A quotient of two floats can leave their range, a difference of logarithms cannot.
+    return max(-_LARGEST, min(_LARGEST, math.log(candidate) - math.log(baseline)))

@@ -81,7 +81,7 @@ def basics(result: Result, *, on_gpu: bool) -> tuple[Finding, ...]:
 
 def contract(result: Result) -> Finding:
     checked = result.contract
-    if isinstance(checked, Contract) and checked.status == "passed":
+    if isinstance(checked, Contract) and checked.status == "passed" and not checked.violations:
         return finding_of(result, "contract", Status.PASSED, "contract_kept", "every rule is kept")
     if isinstance(checked, NotMeasured):
         return not_measured(result, "contract", checked)
@@ -101,9 +101,10 @@ def contract(result: Result) -> Finding:
 
 def correctness(result: Result, *, on_gpu: bool) -> Finding:
     checked = result.correctness
-    if checked.status == "passed" and on_gpu and checked.backend != "cuda":
-        message = f"it was tested on {checked.backend} and not on the GPU"
-        return missing(result, "correctness", "not_tested_on_gpu", message, ExitCode.ENVIRONMENT)
+    expected = "cuda" if on_gpu else "interpreter"
+    if checked.status == "passed" and checked.backend != expected:
+        message = f"it was tested on {checked.backend} and not on {expected}"
+        return missing(result, "correctness", "other_backend", message, ExitCode.ENVIRONMENT)
     if checked.status == "passed":
         return finding_of(
             result,

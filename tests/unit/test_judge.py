@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gate.documents import verdict_json
 from gate.errors import ExitCode
 from gate.judge import Rules, Stored, judge, status_of
 from gate.model import (
@@ -153,7 +154,7 @@ def test_a_baseline_judged_by_itself_is_unchanged():
         (
             {"correctness": Correctness(status="passed", backend="interpreter")},
             "correctness",
-            "not_tested_on_gpu",
+            "other_backend",
             ExitCode.ENVIRONMENT,
         ),
         (
@@ -399,6 +400,42 @@ def test_a_worse_candidate_never_gets_a_better_status(change, half, further, met
     before = status_of(metric, comparison(direction * change, half))
     after = status_of(metric, comparison(direction * (change + further), half))
     assert BADNESS[after] >= BADNESS[before]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"timing": timing((0.001, 1e13, 0.001))},
+        {"timing": timing((1e13, 1e13, 1e13))},
+        {"ncu": {FUNCTION: {**METRICS, SM_THROUGHPUT: 5e-324}}},
+        {"profile": replace(profile(), spread={FUNCTION: {SM_THROUGHPUT: (0.0, 1e18)}})},
+    ],
+)
+def test_extreme_figures_are_judged_and_stay_finite(changes):
+    answer = verdict(measurement(result(**changes)), baseline())
+    assert answer.exit_code is not ExitCode.PASSED
+    verdict_json(answer)
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"correctness": Correctness(status="passed", backend="none")}, "other_backend"),
+        (
+            {
+                "contract": Contract(
+                    status="passed", violations=(Violation(code="x_y", line=1, message="x"),)
+                )
+            },
+            "x_y",
+        ),
+    ],
+)
+def test_a_pass_that_contradicts_itself_is_none(changes, code):
+    stored = baseline(static_result(), gpu=None)
+    answer = verdict(measurement(static_result(**changes), gpu=None), stored)
+    assert code in {f.reason.code for f in answer.findings}
+    assert answer.exit_code is not ExitCode.PASSED
 
 
 def test_nan_proves_nothing():

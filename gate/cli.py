@@ -253,6 +253,7 @@ def measure_now(
     from importlib.util import find_spec
 
     from gate.config import load_config
+    from gate.documents import validate
     from gate.kernels import discover
     from gate.progress import Progress
 
@@ -268,7 +269,8 @@ def measure_now(
     folders = discover(config.kernels, kernels)
     plan = steps.make_plan(default_mode(gpu), config, seed=seed, processes=processes)  # type: ignore[arg-type]
     click.echo(f"seed {plan.seed} (repeat with --seed {plan.seed})", err=True)
-    return config, plan, folders, steps.measure(folders, plan, config, Progress())
+    measurement = validate(steps.measure(folders, plan, config, Progress()))
+    return config, plan, folders, measurement
 
 
 def write_measurement(file: Path, measurement: Measurement) -> None:

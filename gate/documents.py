@@ -67,9 +67,18 @@ def load_measurement(path: Path) -> Measurement:
     return measurement
 
 
-def _hold_against_schema(path: Path, plain: Any) -> None:
+def validate(measurement: Measurement) -> Measurement:
+    """The same measurement, held against its schema before anything is judged.
+
+    What a kernel made its own process say can be out of every range. Raises InvalidDocument.
+    """
+    _hold_against_schema("the measurement", json.loads(measurement_json(measurement)))
+    return measurement
+
+
+def _hold_against_schema(source: Path | str, plain: Any) -> None:
     for place, message in schema_errors("measurement", plain):
-        raise InvalidDocument(f"{path}: {place}: {message}")
+        raise InvalidDocument(f"{source}: {place}: {message}")
 
 
 def load_json(path: Path) -> Any:
@@ -133,7 +142,10 @@ def sorted_by_workload(measurement: Measurement) -> Measurement:
 
 
 def _stable(plain: Any) -> str:
-    return json.dumps(plain, indent=2, sort_keys=True, allow_nan=False) + "\n"
+    try:
+        return json.dumps(plain, indent=2, sort_keys=True, allow_nan=False) + "\n"
+    except ValueError as error:
+        raise InvalidDocument(f"a figure is not a number: {error}") from error
 
 
 def _read_bounded(path: Path) -> bytes:

@@ -16,7 +16,7 @@ from gate import measure
 from gate.cli import main
 from gate.documents import load_measurement
 from gate.errors import MachineUnfit
-from gate.model import Correctness, NotMeasured, Violation
+from gate.model import SM_THROUGHPUT, Correctness, NotMeasured, Violation
 from gate.ncu import NcuOutcome
 from gate.static import StaticOutcome
 
@@ -167,6 +167,17 @@ def test_a_kernel_that_dies_while_it_is_timed_is_wrong(repository, card):
     answer = gate("check")
     assert answer.exit_code == 4
     assert ("ncu", ("flagship", "medium")) in card.asked
+
+
+@pytest.mark.parametrize("value", [-1.0, 1e9, float("nan"), "31.1", None])
+def test_metrics_are_held_against_the_schema_before_they_are_judged(repository, card, value):
+    block = card.results["flagship"].ncu
+    function = f"{KERNEL}_kernel"
+    card.change("flagship", ncu={function: {**block[function], SM_THROUGHPUT: value}})
+    answer = gate("check")
+    assert answer.exit_code == 7, answer.output
+    assert "Traceback" not in answer.output
+    assert "not a number" in answer.output or f"$.results[0].ncu.{function}" in answer.output
 
 
 def test_a_busy_gpu_is_refused_before_anything_runs(repository, card, monkeypatch):

@@ -113,6 +113,16 @@ def test_an_unchanged_kernel_passes_and_every_step_ran(repository, card):
     assert gate("judge", "run.json", "--all").exit_code == 0
 
 
+def test_a_kernel_that_vanished_is_missed_unless_only_others_were_asked_for(repository, card):
+    folder = repository.root / "baselines" / "nvidia-h100-80gb-hbm3"
+    text = (folder / f"{KERNEL}.json").read_text()
+    (folder / "vanished.json").write_text(text.replace(f'"{KERNEL}"', '"vanished"'))
+    answer = gate("check")
+    assert answer.exit_code == 7
+    assert "kernel_missing" in answer.output
+    assert gate("check", KERNEL).exit_code == 0
+
+
 def test_a_slower_kernel_fails_and_names_runtime(repository, card):
     card.slow_down(1.1)
     answer = gate("check")

@@ -189,6 +189,41 @@ def test_a_trade_off_gives_the_decomposition_and_the_command_that_accepts_it():
     assert "gate baseline refresh conv --accept-regression" in finding.next_step
 
 
+def test_only_a_throughput_that_surely_fell_beside_a_sure_runtime_is_a_trade_off():
+    noisy = timing((350_000.0, 380_000.0, 340_000.0))
+    lower = with_metric(SM_THROUGHPUT, 0.8)
+    answer = verdict(measurement(result(timing=noisy, ncu=lower)), baseline())
+    assert found(answer, SM_THROUGHPUT).reason.code == "lower"
+    unsure = measurement(result(ncu=with_metric(SM_THROUGHPUT, 0.98)))
+    assert found(verdict(unsure, baseline()), SM_THROUGHPUT).reason.code == "too_noisy"
+
+
+@pytest.mark.parametrize(
+    ("reason", "exit_code"),
+    [
+        ("crashed", ExitCode.INCORRECT),
+        ("timed_out", ExitCode.INCORRECT),
+        ("worker_failed", ExitCode.INCORRECT),
+        ("launches_differ", ExitCode.INCORRECT),
+        ("triton_kernel_not_launched", ExitCode.INCORRECT),
+        ("hardware_limit", ExitCode.INCORRECT),
+        ("no_launch", ExitCode.INCORRECT),
+        ("metric_missing", ExitCode.INVALID),
+        ("metric_not_a_number", ExitCode.INVALID),
+        ("report_unreadable", ExitCode.INVALID),
+        ("no_kernels_profiled", ExitCode.INVALID),
+        ("counter_permission", ExitCode.ENVIRONMENT),
+        ("profiler_busy", ExitCode.ENVIRONMENT),
+        ("ncu_missing", ExitCode.ENVIRONMENT),
+        ("throttled", ExitCode.ENVIRONMENT),
+        ("never_heard_of", ExitCode.ENVIRONMENT),
+    ],
+)
+def test_a_step_without_figures_fails_by_whose_fault_it_was(reason, exit_code):
+    gap = NotMeasured(status="failed", reason=reason)
+    assert verdict(measurement(result(ncu=gap, profile=None)), baseline()).exit_code is exit_code
+
+
 def test_a_trade_off_passes_with_a_note_where_the_project_says_so():
     rules = replace(RULES, on_trade_off="warn")
     candidate = measurement(result(ncu=with_metric(SM_THROUGHPUT, 0.8)))

@@ -1,0 +1,95 @@
+import pytest
+
+from gate.compare import (
+    NOISE_FACTOR,
+    SESSION_RUNTIME,
+    SESSION_THROUGHPUT,
+    compare_exact,
+    compare_runtime,
+    compare_throughput,
+    static_metrics,
+)
+from gate.model import SM_THROUGHPUT
+from gate.stats import log_deviation
+from tests.factories import FUNCTION, METRICS, launch, profile
+
+STEADY = (100.0, 100.01, 99.99)
+NOISY = (100.0, 103.0, 97.0)
+
+
+def throughput(candidate, *, spread=0.0, own=0.0, floor=0.02):
+    return compare_throughput(
+        SM_THROUGHPUT,
+        FUNCTION,
+        baseline=(METRICS, profile(spread=spread)),
+        candidate=({**METRICS, SM_THROUGHPUT: candidate}, profile(spread=own)),
+        floor=floor,
+    )
+
+
+def test_a_steady_baseline_has_the_floor_for_tolerance():
+    comparison = compare_runtime(STEADY, STEADY, floor=0.01)
+    assert (comparison.tolerance, comparison.tolerance_origin) == (0.01, "floor")
+    assert comparison.low < 0 < comparison.high
+    assert comparison.high >= SESSION_RUNTIME
+
+
+def test_a_noisy_baseline_has_its_own_noise_for_tolerance():
+    comparison = compare_runtime(NOISY, STEADY, floor=0.01)
+    expected = NOISE_FACTOR * log_deviation(NOISY) + SESSION_RUNTIME
+    assert comparison.tolerance == pytest.approx(expected)
+    assert comparison.tolerance_origin == "noise"
+
+
+def test_a_noisy_candidate_does_not_widen_its_own_tolerance():
+    comparison = compare_runtime(STEADY, NOISY, floor=0.01)
+    assert (comparison.tolerance, comparison.tolerance_origin) == (0.01, "floor")
+    assert comparison.high - comparison.low > 0.05
+    assert throughput(31.1, own=0.2).tolerance == 0.02
+
+
+def test_a_throughputs_interval_is_what_both_sides_spread():
+    comparison = throughput(31.1, spread=0.01, own=0.02)
+    assert comparison.change == 0.0
+    assert comparison.high == pytest.approx(0.03 + SESSION_THROUGHPUT, rel=0.05)
+    noise = NOISE_FACTOR * 0.01 + SESSION_THROUGHPUT
+    assert comparison.tolerance == pytest.approx(noise, rel=1e-3)
+    assert comparison.tolerance_origin == "noise"
+
+
+@pytest.mark.parametrize(
+    ("baseline", "candidate", "change"), [(0.0, 0.0, 0.0), (31.1, 0.0, -1.0), (0.0, 31.1, 1e12)]
+)
+def test_a_throughput_of_zero_is_a_change_like_any_other(baseline, candidate, change):
+    comparison = compare_throughput(
+        SM_THROUGHPUT,
+        FUNCTION,
+        baseline=({SM_THROUGHPUT: baseline}, None),
+        candidate=({SM_THROUGHPUT: candidate}, None),
+        floor=0.02,
+    )
+    assert comparison.change == pytest.approx(change, rel=1e2, abs=1e-9)
+
+
+def test_static_metrics_are_those_of_the_worst_launch():
+    launches = (
+        launch(stack_bytes=8, theoretical_occupancy_pct=100.0, widest_global_load_bits=32),
+        launch(local_bytes=16, theoretical_occupancy_pct=50.0, widest_global_load_bits=128),
+    )
+    for order in (launches, launches[::-1]):
+        assert static_metrics(order) == {
+            "static.spill_bytes": ("B", 16),
+            "static.theoretical_occupancy": ("%", 50.0),
+            "static.global_load_bits": ("bit", 32),
+        }
+    both = (launch(stack_bytes=8, local_bytes=16),)
+    assert static_metrics(both)["static.spill_bytes"] == ("B", 24)
+
+
+@pytest.mark.parametrize(
+    ("baseline", "candidate", "change"), [(0, 0, 0.0), (0, 8, 1.0), (8, 0, -1.0), (100, 50, -0.5)]
+)
+def test_what_repeats_exactly_has_no_tolerance(baseline, candidate, change):
+    comparison = compare_exact("B", baseline, candidate)
+    assert comparison.change == comparison.low == comparison.high == change
+    assert (comparison.tolerance, comparison.tolerance_origin) == (0.0, "exact")

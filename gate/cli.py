@@ -35,7 +35,8 @@ class GateGroup(click.Group):
         try:
             return super().invoke(ctx)
         except GateError as error:
-            click.secho(f"error: {printable(str(error))}", fg="red", err=True)
+            colour = None if os.environ.get("NO_COLOR") else "red"
+            click.secho(f"error: {printable(str(error))}", fg=colour, err=True)
             if error.hint:
                 click.echo(f"  next: {printable(error.hint)}", err=True)
             ctx.exit(int(error.exit_code))
@@ -64,7 +65,7 @@ def measuring_options(command: Callable[..., None]) -> Callable[..., None]:
             type=click.Choice(["auto", "require", "skip"]),
             help="auto measures where there is a GPU; the default is require when CI=true.",
         ),
-        click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="Repeat a run's inputs."),
+        click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Repeat a run's inputs."),
         click.option(
             "--processes",
             type=click.IntRange(3, 100),
@@ -243,7 +244,8 @@ def console() -> Console:
 
 def default_mode(given: str | None) -> str:
     """`require` under CI, where a machine that cannot measure must not look green."""
-    return given or ("require" if os.environ.get("CI") == "true" else "auto")
+    under_ci = os.environ.get("CI", "").lower() not in ("", "0", "false")
+    return given or ("require" if under_ci else "auto")
 
 
 def measure_now(
@@ -295,10 +297,10 @@ def finish(
         (markdown_file, markdown.render),
         (junit_file, junit.render),
     )
+    render(verdict)
     for file, renderer in renderers:
         if file:
             write_atomically(file, renderer(verdict))
-    render(verdict)
     click.get_current_context().exit(int(verdict.exit_code))
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import cattrs
 
-from gate.errors import InvalidDocument
+from gate.errors import CannotWrite, InvalidDocument
 from gate.model import SCHEMA_VERSION, Measurement, NcuBlock, NotMeasured, Verdict
 from gate.schemas import schema_errors
 
@@ -111,7 +111,22 @@ def verdict_json(verdict: Verdict) -> str:
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Replace `path` as a whole or not at all, also when the disk is full."""
+    """Replace the file as a whole or not at all, also when the disk is full.
+
+    A link is followed, and what is no regular file (a pipe, a device) is written to as it is.
+    Raises CannotWrite.
+    """
+    path = path.resolve()
+    try:
+        if path.exists() and not path.is_file():
+            path.write_text(text, encoding="utf-8")
+        else:
+            _replace(path, text)
+    except OSError as error:
+        raise CannotWrite(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def _replace(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:

@@ -51,6 +51,10 @@ class InvalidDocument(GateError):
     """A measurement, baseline or verdict that is malformed or breaks its schema."""
 
 
+class CannotWrite(GateError):
+    """A report, a measurement or a baseline that the file system does not take."""
+
+
 class InvalidConfiguration(GateError):
     """`[tool.gate]`, a workloads.toml or a GPU table that does not say what it must."""
 

@@ -113,7 +113,8 @@ def load_folder(path: Path) -> KernelFolder:
     if not (path / "reference.py").is_file():
         raise InvalidConfiguration(f"{path} has a kernel.py and no reference.py")
     file = path / "workloads.toml"
-    workloads = load_workloads(file) if file.is_file() else (_default_workload(),)
+    given = file.exists() or file.is_symlink()
+    workloads = load_workloads(file) if given else (_default_workload(),)
     return KernelFolder(name=path.name, path=path, workloads=workloads)
 
 
@@ -122,6 +123,8 @@ def load_workloads(file: Path) -> tuple[Workload, ...]:
     try:
         with file.open("rb") as stream:
             plain = tomllib.load(stream)
+    except OSError as error:
+        raise InvalidConfiguration(f"{file} cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidConfiguration(f"{file} is not TOML: {error}") from error
     for place, message in schema_errors("workloads", plain):

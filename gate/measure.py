@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from gate.model import NcuBlock, StepName
 
 GpuMode = Literal["auto", "require", "skip"]
-MAX_SEED = 2**31
+MAX_SEED = 2**32
 NCU_PROCESSES = 2
 NCU_FORWARDS = 3
 

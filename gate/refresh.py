@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from gate.kernels import KernelFolder
 
 MAX_LISTED = 5
+MAX_REASON = 2000
+# Noise buys tolerance; a baseline that would wave a change of this size through protects nothing.
+MAX_TOLERANCE = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,10 +53,12 @@ def refuse_dirty_tree(config: Config) -> str:
     changed = changed_files(config.root, ignoring=config.baselines)
     if changed:
         more = f" and {len(changed) - MAX_LISTED} more" if len(changed) > MAX_LISTED else ""
-        raise RefusedBaseline(
+        error = RefusedBaseline(
             f"the tree differs from {commit[:12]}: {', '.join(changed[:MAX_LISTED])}{more}",
             hint="commit or stash first: a baseline names the commit it was measured at",
         )
+        error.exit_code = ExitCode.USAGE
+        raise error
     return commit
 
 
@@ -119,6 +124,15 @@ def _against(measured: Measurement, baseline: Measurement, config: Config) -> Ve
 
 def _refuse_unfit(itself: Verdict, kernel: str) -> None:
     """A baseline judged by itself must pass: it is complete, correct, and steady enough."""
+    noisy = [f for f in itself.findings if f.comparison and f.comparison.tolerance > MAX_TOLERANCE]
+    if noisy:
+        error = RefusedBaseline(
+            f"{kernel}/{noisy[0].workload} is too noisy to be a baseline: {noisy[0].subject} would "
+            f"need a tolerance beyond {MAX_TOLERANCE:.0%}",
+            hint="a quieter machine, or more --processes",
+        )
+        error.exit_code = ExitCode.INCONCLUSIVE
+        raise error
     broken = [f for f in itself.findings if f.exit_code is itself.exit_code]
     if itself.exit_code is ExitCode.PASSED:
         return
@@ -158,7 +172,9 @@ def _anchors(
 
 
 def require_reason(reason: str) -> str:
-    """Raises InvalidConfiguration for an empty reason: a baseline says why it moved."""
+    """Raises InvalidConfiguration for no reason or a whole essay: a baseline says why it moved."""
+    if len(reason) > MAX_REASON:
+        raise InvalidConfiguration(f"the reason is longer than {MAX_REASON} characters")
     if not reason.strip():
         raise InvalidConfiguration("a baseline needs a reason", hint='--reason "why it changes"')
     return reason.strip()

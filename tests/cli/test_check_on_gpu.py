@@ -228,7 +228,7 @@ def test_a_refresh_is_refused_where_it_would_hide_something_and_says_how_to_go_o
 
 def test_a_refresh_of_a_wrong_kernel_or_a_dirty_tree_writes_nothing(repository, card):
     (repository.root / "kernels" / KERNEL / "new.py").write_text("")
-    assert refresh().exit_code == 3
+    assert refresh().exit_code == 2
     assert card.asked == []
     repository.commit("no longer dirty")
     card.change("bias", correctness=Correctness(status="crashed", backend="cuda", message="died"))

@@ -160,7 +160,8 @@ def test_all_demands_what_the_scope_left_out(project, stored):
 def test_under_ci_a_measurement_without_a_gpu_is_not_green(project, stored):
     file = candidate(project, measurement(static_result(), gpu=None))
     assert judged(file).exit_code == 0
-    assert judged(file, env={"CI": "true"}).exit_code == 6
+    for ci in ("true", "TRUE", "1"):
+        assert judged(file, env={"CI": ci}).exit_code == 6
     assert judged(file, "--gpu", "auto", env={"CI": "true"}).exit_code == 0
 
 

@@ -13,7 +13,7 @@ from gate.documents import (
     verdict_json,
     write_atomically,
 )
-from gate.errors import ExitCode, InvalidDocument
+from gate.errors import CannotWrite, ExitCode, InvalidDocument
 from gate.model import Finding, NotMeasured, Reason, Status, Verdict
 from gate.schemas import schema, schema_errors
 from tests.factories import NO_GPU, baseline, measurement, result
@@ -203,6 +203,17 @@ def test_a_verdict_fits_its_schema():
     assert json.loads(text)["verdict"] == "invalid"
 
 
+def test_a_link_is_followed_and_a_folder_cannot_be_written(tmp_path):
+    target, link = tmp_path / "target", tmp_path / "link"
+    link.symlink_to(target)
+    write_atomically(link, "text")
+    assert link.is_symlink()
+    assert target.read_text() == "text"
+    for path in (tmp_path, target / "below"):
+        with pytest.raises(CannotWrite):
+            write_atomically(path, "text")
+
+
 def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     file = tmp_path / "b.json"
     write_atomically(file, "old")
@@ -211,7 +222,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full_disk)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(CannotWrite, match="No space"):
         write_atomically(file, "new")
     assert file.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["b.json"]

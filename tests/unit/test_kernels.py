@@ -63,6 +63,13 @@ def test_a_bad_workloads_file_is_refused_with_its_place(tmp_path, text, said):
     assert refusal.value.exit_code is ExitCode.INVALID
 
 
+def test_a_workloads_file_that_cannot_be_read_is_not_taken_for_none(tmp_path):
+    path = kernel(tmp_path)
+    (path / "workloads.toml").symlink_to(tmp_path / "absent")
+    with pytest.raises(InvalidConfiguration, match="cannot be read"):
+        load_folder(path)
+
+
 def test_folders_are_found_in_name_order_and_others_are_left_alone(tmp_path):
     kernel(tmp_path, "b")
     kernel(tmp_path, "a")

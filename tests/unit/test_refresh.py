@@ -127,6 +127,13 @@ def test_a_step_without_figures_cannot_be_a_baseline(project, folder, step):
     assert refusal.value.exit_code is ExitCode.ENVIRONMENT
 
 
+def test_what_is_too_noisy_to_protect_anything_cannot_be_a_baseline(project, folder):
+    noisy = timing((300_000.0, 360_000.0, 330_000.0))
+    with pytest.raises(RefusedBaseline, match="too noisy") as refusal:
+        proposed(project, folder, measurement(result(timing=noisy)), accept=True)
+    assert refusal.value.exit_code is ExitCode.INCONCLUSIVE
+
+
 def test_a_dirty_tree_is_refused_but_for_the_baselines(project, folder):
     head = project.git("rev-parse", "HEAD")
     baselines = project.root / "baselines"
@@ -145,7 +152,7 @@ def test_outside_of_a_repository_there_is_no_commit_to_name(tmp_path, project):
         refuse_dirty_tree(project.config)
 
 
-@pytest.mark.parametrize("reason", ["", "   ", "\n"])
+@pytest.mark.parametrize("reason", ["", "   ", "\n", "x" * 2001])
 def test_a_reason_is_words(reason):
-    with pytest.raises(InvalidConfiguration, match="needs a reason"):
+    with pytest.raises(InvalidConfiguration, match="reason"):
         require_reason(reason)

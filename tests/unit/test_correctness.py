@@ -77,12 +77,16 @@ ALONE = {
 }
 # What comes out otherwise on a GPU.
 ON_CUDA = {
+    # Seen on an H100: what lies beyond the view is other memory there, not poison.
+    "assumes_contiguous/strided": ("failed", "the output is wrong"),
     "hangs/default": ("timed_out", "did not finish within 4 s"),
     "illegal_address/default": ("crashed", "illegal memory access"),
     "needs_cuda/default": ("passed", ""),
     "needs_driver/default": ("passed", ""),
     "needs_inline_asm/default": ("passed", ""),
     "needs_libdevice/default": ("passed", ""),
+    # CUDA's own address space leaves no room for a limit: a machine of 128 GiB was slow to fill.
+    "python_allocation/default": ("timed_out", "did not finish within"),
     "patches_torch/default": ("failed", "the output lies on cpu, the reference's on cuda"),
     "too_large/default": ("passed", ""),
 }

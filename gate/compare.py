@@ -6,7 +6,7 @@ import math
 from statistics import median
 from typing import TYPE_CHECKING, Literal
 
-from gate.model import Comparison, Profile, StaticLaunch
+from gate.model import Comparison, Profile, StaticLaunch, Status
 from gate.stats import Interval, half_range, log_deviation, log_ratio
 
 if TYPE_CHECKING:
@@ -83,6 +83,23 @@ def static_metrics(launches: Sequence[StaticLaunch]) -> dict[str, tuple[str, flo
 
 
 LOWER_IS_BETTER = frozenset({"runtime", "static.spill_bytes"})
+
+
+def status_of(metric: str, comparison: Comparison) -> Status:
+    """Regressed only if the interval lies wholly beyond the tolerance, fine only if wholly within.
+
+    Written so that a NaN, were one to get here, would end as inconclusive.
+    """
+    lower_is_better = metric in LOWER_IS_BETTER
+    worse = comparison.change if lower_is_better else -comparison.change
+    least_worse = comparison.low if lower_is_better else -comparison.high
+    most_worse = comparison.high if lower_is_better else -comparison.low
+    if least_worse > comparison.tolerance:
+        return Status.REGRESSED
+    if most_worse <= comparison.tolerance:
+        better = most_worse < 0 and worse < -comparison.tolerance
+        return Status.IMPROVED if better else Status.UNCHANGED
+    return Status.INCONCLUSIVE
 
 
 def _comparison(

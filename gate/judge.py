@@ -13,17 +13,10 @@ from typing import TYPE_CHECKING, Literal
 
 from gate import findings as say
 from gate import gaps
-from gate.compare import (
-    LOWER_IS_BETTER,
-    compare_exact,
-    compare_runtime,
-    compare_throughput,
-    static_metrics,
-)
+from gate.compare import compare_exact, compare_throughput, static_metrics, status_of
 from gate.errors import most_severe
 from gate.model import (
     RUNTIME,
-    Comparison,
     Finding,
     Measurement,
     NcuBlock,
@@ -34,6 +27,7 @@ from gate.model import (
     Toolchain,
     Verdict,
 )
+from gate.runtime import judge_runtime
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -145,25 +139,11 @@ def _judge_workload(
 def _judge_performance(stored: Result, candidate: Result, rules: Rules) -> Iterator[Finding]:
     runtime = None
     if RUNTIME in stored.gates:
-        runtime = _judge_runtime(stored, candidate, rules)
+        runtime = judge_runtime(stored, candidate, floor=rules.runtime_tolerance)
         yield runtime
     metrics = [gate for gate in stored.gates if gate != RUNTIME]
     for finding in _judge_throughput(stored, candidate, metrics, rules):
         yield say.as_trade_off(finding, runtime, stored, candidate, rules.on_trade_off)
-
-
-def _judge_runtime(stored: Result, candidate: Result, rules: Rules) -> Finding:
-    theirs, ours = stored.timing, candidate.timing
-    if isinstance(theirs, NotMeasured):
-        return say.not_measured(candidate, RUNTIME, theirs)
-    if isinstance(ours, NotMeasured):
-        return say.not_measured(candidate, RUNTIME, ours)
-    if ours.method != theirs.method:
-        return gaps.other_method(candidate, theirs.method, ours.method)
-    comparison = compare_runtime(
-        theirs.process_medians_ns, ours.process_medians_ns, floor=rules.runtime_tolerance
-    )
-    return say.compared(candidate, RUNTIME, comparison, status_of(RUNTIME, comparison))
 
 
 def _judge_throughput(
@@ -241,26 +221,6 @@ def _functions(static: Static) -> dict[str, int]:
     for launch in static.launches:
         counts[launch.function] = counts.get(launch.function, 0) + 1
     return counts
-
-
-# ---------------------------------------------------------------------------------- statuses
-
-
-def status_of(metric: str, comparison: Comparison) -> Status:
-    """Regressed only if the interval lies wholly beyond the tolerance, fine only if wholly within.
-
-    Written so that a NaN, were one to get here, would end as inconclusive.
-    """
-    lower_is_better = metric in LOWER_IS_BETTER
-    worse = comparison.change if lower_is_better else -comparison.change
-    least_worse = comparison.low if lower_is_better else -comparison.high
-    most_worse = comparison.high if lower_is_better else -comparison.low
-    if least_worse > comparison.tolerance:
-        return Status.REGRESSED
-    if most_worse <= comparison.tolerance:
-        better = most_worse < 0 and worse < -comparison.tolerance
-        return Status.IMPROVED if better else Status.UNCHANGED
-    return Status.INCONCLUSIVE
 
 
 def _toolchain_changes(stored: Toolchain, ours: Toolchain, *, on_gpu: bool) -> tuple[str, ...]:

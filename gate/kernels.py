@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import json
 import re
+import tokenize
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -81,6 +84,35 @@ class KernelFolder:
 
     def sha256(self) -> str:
         return hashlib.sha256(self.kernel_file.read_bytes()).hexdigest()
+
+    def definition(self, workload: Workload) -> str:
+        """The digest of all that says how this workload is tested, whichever kernel is.
+
+        The reference's code (comments and blank lines aside), constants, dtype, layout, seed and
+        tolerances. Whether it is benchmarked, its bound and its gates are not part of it.
+        """
+        plain = workload.to_json()
+        for key in ("name", "benchmark", "bound", "gates"):
+            del plain[key]
+        text = json.dumps([code_lines(self.reference_file.read_bytes()), plain], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def code_lines(source: bytes) -> list[str]:
+    """The lines of Python text without comments, trailing space and blank lines.
+
+    Text that is no Python is kept line by line: it fails elsewhere, and is told apart here.
+    """
+    lines = source.decode(errors="replace").replace("\r\n", "\n").split("\n")
+    try:
+        tokens = list(tokenize.tokenize(io.BytesIO(source).readline))
+    except (SyntaxError, tokenize.TokenError):
+        tokens = []
+    for token in tokens:
+        if token.type == tokenize.COMMENT:
+            row, column = token.start
+            lines[row - 1] = lines[row - 1][:column]
+    return [line.rstrip() for line in lines if line.strip()]
 
 
 def discover(root: Path, names: Sequence[str] = ()) -> tuple[KernelFolder, ...]:

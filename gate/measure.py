@@ -152,6 +152,7 @@ class KernelRun:
             Result(
                 kernel=self.folder.name,
                 workload=w.name,
+                definition=self.folder.definition(w),
                 signature=signatures.get(w.name) or self._signature(analysed, w),
                 gates=self.config.gates if w.gates is None else w.gates,
                 contract=Contract(status="passed"),
@@ -170,6 +171,7 @@ class KernelRun:
             Result(
                 kernel=self.folder.name,
                 workload=w.name,
+                definition=self.folder.definition(w),
                 signature=(),
                 gates=self.config.gates if w.gates is None else w.gates,
                 contract=contract,

@@ -102,14 +102,35 @@ class SampleSummary:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Timing:
-    """GPU time of one forward call; one median for each fresh process."""
+class BaseTiming:
+    """The base revision's kernel, timed in turn with the candidate's: same run, method and inputs.
 
-    method: Literal["cuda_graph", "held_queue"]
+    It is what a change of the machine is told apart by from a change of the code.
+    """
+
+    commit: str
+    kernel_sha256: str
+    process_medians_ns: tuple[float, ...]
+    samples: tuple[SampleSummary, ...]
+
+
+Method = Literal["cuda_graph", "held_queue", "events"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """GPU time of one forward call; one median for each fresh process.
+
+    `retaken` counts processes that were measured again because the GPU was throttled meanwhile.
+    """
+
+    method: Method
     process_medians_ns: tuple[float, ...]
     samples: tuple[SampleSummary, ...]
     batch: int
     l2_flush_bytes: int
+    retaken: int = 0
+    base: BaseTiming | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,13 +164,15 @@ class Result:
     """One kernel under one workload.
 
     `signature` describes the tensors that the reference's `get_inputs` and `get_init_inputs` gave
-    (such as `float32[64, 8, 512, 512]`): it is part of a result's identity, so that a workload made
-    smaller is not mistaken for a kernel made faster. `gates` names the metrics that gate here; the
-    baseline's copy decides.
+    (such as `float32[64, 8, 512, 512]`) and `definition` is the digest of what says how the kernel
+    is tested (`KernelFolder.definition`). Both are part of a result's identity, so that a workload
+    made smaller or a test made laxer is not mistaken for a kernel made better. `gates` names the
+    metrics that gate here; the baseline's copy decides.
     """
 
     kernel: str
     workload: str
+    definition: str
     signature: tuple[str, ...]
     gates: tuple[str, ...]
     contract: Contract | NotMeasured
@@ -180,6 +203,9 @@ class GpuState:
     power_w: float | None
     throttle_reasons: tuple[str, ...]
     other_processes: int | None
+    power_limit_w: float | None = None
+    mig: bool | None = None
+    ecc: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,6 +221,17 @@ class Toolchain:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Canary:
+    """Fixed work of the gate's own, timed beside the kernels: if it moved, the machine did.
+
+    One median for each fresh process, of a copy (memory) and of a chain of multiply-adds (clock).
+    """
+
+    copy_ns: tuple[float, ...]
+    compute_ns: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
     date: str
     platform: str
@@ -203,6 +240,7 @@ class Environment:
     toolchain: Toolchain
     state_before: GpuState | None = None
     state_after: GpuState | None = None
+    canary: Canary | None = None
 
 
 StepName = Literal["contract", "correctness", "static", "timing", "ncu"]

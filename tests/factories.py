@@ -107,6 +107,7 @@ def result(kernel="conv", workload="flagship", **changes):
     base = Result(
         kernel=kernel,
         workload=workload,
+        definition="d" * 64,
         signature=("float32[64, 8, 512, 512]", "8", "3"),
         gates=GATED_METRICS,
         contract=Contract(status="passed"),

@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gate.compare import status_of
 from gate.documents import verdict_json
 from gate.errors import ExitCode
-from gate.judge import Rules, Stored, judge, status_of
+from gate.judge import Rules, Stored, judge
 from gate.model import (
     DRAM_THROUGHPUT,
     GATED_METRICS,

@@ -3,34 +3,19 @@
 from __future__ import annotations
 
 import math
-from statistics import median
 from typing import TYPE_CHECKING, Literal
 
 from gate.model import Comparison, Profile, StaticLaunch, Status
-from gate.stats import Interval, half_range, log_deviation, log_ratio
+from gate.stats import Interval, half_range
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-CONFIDENCE = 0.99
-# A baseline noisier than the floor gets this many of its own deviations as tolerance: more than the
-# 99 % interval of three processes against three spans (4.60 * sqrt(2/3) = 3.76).
+# ncu's launches are few: a baseline gets so many times their half range as tolerance.
 NOISE_FACTOR = 5.0
-# What one session may differ from another with the same card and code: two machines agreed to
-# 0.01 %, and ncu's figures moved by up to 0.3 % (benchmarks/RESULTS.md).
-SESSION_RUNTIME = 0.0005
+# What one session may differ from another with the same card and code: ncu's figures moved by up to
+# 0.3 % (benchmarks/RESULTS.md).
 SESSION_THROUGHPUT = 0.002
-
-
-def compare_runtime(
-    baseline: Sequence[float], candidate: Sequence[float], *, floor: float
-) -> Comparison:
-    """Process medians in nanoseconds, at least two on either side; `floor` is relative."""
-    interval = log_ratio(baseline, candidate, confidence=CONFIDENCE).widened(SESSION_RUNTIME)
-    noise = NOISE_FACTOR * log_deviation(baseline) + SESSION_RUNTIME
-    return _comparison(
-        "ns", median(baseline), median(candidate), interval, floor=floor, noise=noise
-    )
 
 
 def compare_throughput(

@@ -27,7 +27,7 @@ from gate.model import (
     Toolchain,
     Verdict,
 )
-from gate.runtime import judge_runtime
+from gate.runtime import judge_in_turn, judge_runtime, machine_moved
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -106,6 +106,8 @@ def _judge_kernel(
     )
     if changed:
         yield gaps.other_toolchain(kernel, changed)
+        in_turn = (judge_in_turn(result, floor=rules.runtime_tolerance) for result in results)
+        yield from (finding for finding in in_turn if finding)
         return
     workloads = {result.workload: result for result in results}
     absent = [r.workload for r in baseline.results if r.workload not in workloads]
@@ -115,20 +117,22 @@ def _judge_kernel(
     for new in sorted(workloads.keys() - {result.workload for result in baseline.results}):
         if not say.is_test_only(workloads[new]):
             yield gaps.no_baseline(kernel, new, stored.folder, on_gpu=on_gpu)
+    moved = machine_moved(baseline.environment, measurement.environment) if on_gpu else ""
     for result in baseline.results:
         if result.workload in workloads:
-            yield from _judge_workload(result, workloads[result.workload], rules, on_gpu=on_gpu)
+            ours = workloads[result.workload]
+            yield from _judge_workload(result, ours, rules, on_gpu=on_gpu, moved=moved)
 
 
 def _judge_workload(
-    stored: Result, candidate: Result, rules: Rules, *, on_gpu: bool
+    stored: Result, candidate: Result, rules: Rules, *, on_gpu: bool, moved: str
 ) -> Iterator[Finding]:
     if candidate.signature != stored.signature:
         yield gaps.workload_changed(stored, candidate)
     elif say.is_test_only(stored):
         return
     elif on_gpu:
-        yield from _judge_performance(stored, candidate, rules)
+        yield from _judge_performance(stored, candidate, rules, moved)
     else:
         yield from _judge_static(stored, candidate, rules)
 
@@ -136,10 +140,12 @@ def _judge_workload(
 # --------------------------------------------------------------------- runtime and throughput
 
 
-def _judge_performance(stored: Result, candidate: Result, rules: Rules) -> Iterator[Finding]:
+def _judge_performance(
+    stored: Result, candidate: Result, rules: Rules, moved: str
+) -> Iterator[Finding]:
     runtime = None
     if RUNTIME in stored.gates:
-        runtime = judge_runtime(stored, candidate, floor=rules.runtime_tolerance)
+        runtime = judge_runtime(stored, candidate, floor=rules.runtime_tolerance, moved=moved)
         yield runtime
     metrics = [gate for gate in stored.gates if gate != RUNTIME]
     for finding in _judge_throughput(stored, candidate, metrics, rules):

@@ -105,13 +105,14 @@ class SampleSummary:
 class BaseTiming:
     """The base revision's kernel, timed in turn with the candidate's: same run, method and inputs.
 
-    It is what a change of the machine is told apart by from a change of the code.
+    By it a change of the machine is told apart from a change of the code. `candidate_medians_ns`
+    are the candidate's processes that were measured between the base's.
     """
 
     commit: str
     kernel_sha256: str
     process_medians_ns: tuple[float, ...]
-    samples: tuple[SampleSummary, ...]
+    candidate_medians_ns: tuple[float, ...]
 
 
 Method = Literal["cuda_graph", "held_queue", "events"]

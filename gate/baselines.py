@@ -14,14 +14,14 @@ from gate.kernels import NAME_PATTERN
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gate.model import Environment, Measurement
+    from gate.model import Gpu, Measurement
 
 
-def folder_name(environment: Environment, target: str) -> str:
+def folder_name(gpu: Gpu | None, target: str) -> str:
     """`nvidia-h100-80gb-hbm3` for what was measured on a GPU, else the architecture `target`."""
-    if environment.gpu is None:
+    if gpu is None:
         return target
-    return re.sub(r"[^a-z0-9]+", "-", environment.gpu.name.lower()).strip("-")
+    return re.sub(r"[^a-z0-9]+", "-", gpu.name.lower()).strip("-")
 
 
 def load_all(root: Path, target: str, kernels: Sequence[str]) -> list[tuple[str, Measurement]]:
@@ -65,7 +65,7 @@ class Baselines:
             raise InvalidDocument(f"{file}: $.baseline: a measurement, but not a baseline")
         if stored.scope.kernels != (kernel,) or {r.kernel for r in stored.results} != {kernel}:
             raise InvalidDocument(f"{file}: $.scope.kernels: it is not about {kernel!r} alone")
-        if folder_name(stored.environment, self.target) != self.folder.name:
+        if folder_name(stored.environment.gpu, self.target) != self.folder.name:
             raise InvalidDocument(f"{file}: $.environment.gpu: it was measured elsewhere")
         return stored
 

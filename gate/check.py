@@ -9,7 +9,7 @@ from gate.judge import Rules, Stored, judge
 
 if TYPE_CHECKING:
     from gate.config import Config
-    from gate.model import Measurement, Verdict
+    from gate.model import Gpu, Measurement, Verdict
 
 
 def verdict_of(
@@ -26,7 +26,11 @@ def verdict_of(
 
 
 def baselines_for(measurement: Measurement, config: Config) -> Baselines:
-    name = folder_name(measurement.environment, config.target)
+    return baselines_on(measurement.environment.gpu, config)
+
+
+def baselines_on(gpu: Gpu | None, config: Config) -> Baselines:
+    name = folder_name(gpu, config.target)
     return Baselines(config.baselines / name, config.target)
 
 

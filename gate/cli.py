@@ -69,7 +69,19 @@ def measuring_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option(
             "--processes",
             type=click.IntRange(3, 100),
-            help="Fresh processes that time each workload.",
+            help="Time each workload in so many fresh processes; by itself it takes 3 to 20.",
+        ),
+        click.option(
+            "--base",
+            metavar="REF",
+            help="Time suspects in turn with this revision's kernel; by itself the merge base.",
+        ),
+        click.option(
+            "--lock-clocks",
+            "lock_clocks_mhz",
+            type=click.IntRange(100, 5000),
+            metavar="MHZ",
+            help="Hold the SM clock while measuring; the driver's default comes back after.",
         ),
     ):
         command = option(command)
@@ -92,34 +104,28 @@ def report_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("-o", "--output", type=FILE, help="Keep the measurement in this file.")
 def check(
     kernels: tuple[str, ...],
-    gpu: GpuMode | None,
-    seed: int | None,
-    processes: int | None,
     output: Path | None,
-    **reports: Path | None,
+    json_file: Path | None,
+    markdown_file: Path | None,
+    junit_file: Path | None,
+    **asked: Any,
 ) -> None:
     """Measure KERNELS (all without arguments) and judge them against their baselines."""
     from gate.check import verdict_of
 
-    config, plan, _folders, measurement = measure_now(kernels, gpu, seed, processes)
+    config, plan, _folders, measurement = measure_now(kernels, **asked)
     if output:
         write_measurement(output, measurement)
     verdict = verdict_of(measurement, config, require_gpu=plan.gpu is not None, whole=not kernels)
-    finish(verdict, **reports)
+    finish(verdict, json_file=json_file, markdown_file=markdown_file, junit_file=junit_file)
 
 
 @main.command()
 @measuring_options
 @click.option("-o", "--output", type=FILE, required=True, help="Where the measurement goes.")
-def measure(
-    kernels: tuple[str, ...],
-    gpu: GpuMode | None,
-    seed: int | None,
-    processes: int | None,
-    output: Path,
-) -> None:
+def measure(kernels: tuple[str, ...], output: Path, **asked: Any) -> None:
     """Measure KERNELS (all without arguments) without judging them."""
-    _config, _plan, _folders, measurement = measure_now(kernels, gpu, seed, processes)
+    _config, _plan, _folders, measurement = measure_now(kernels, **asked)
     write_measurement(output, measurement)
     click.echo(f"{len(measurement.results)} results in {output}; judge them: gate judge {output}")
 
@@ -176,18 +182,13 @@ def baseline() -> None:
 @click.option("--reason", help="Why the baseline changes; it is stored and reviewed.")
 @click.option("--accept-regression", is_flag=True, help="Store it although it is worse.")
 def baseline_refresh(
-    kernels: tuple[str, ...],
-    gpu: GpuMode | None,
-    seed: int | None,
-    processes: int | None,
-    reason: str | None,
-    *,
-    accept_regression: bool,
+    kernels: tuple[str, ...], reason: str | None, *, accept_regression: bool, **asked: Any
 ) -> None:
     """Measure KERNELS at this commit and store the result as their baselines."""
     from gate.baselines import Baselines
     from gate.config import load_config
     from gate.refresh import propose, refuse_dirty_tree, require_reason
+    from gate.sequential import CALIBRATION
 
     if reason is None:
         if not sys.stdin.isatty():
@@ -195,7 +196,8 @@ def baseline_refresh(
         reason = click.prompt("Reason for the change", type=str)
     reason = require_reason(reason)
     commit = refuse_dirty_tree(load_config(Path.cwd()))
-    config, _plan, folders, measurement = measure_now(kernels, gpu, seed, processes)
+    asked["processes"] = asked["processes"] or CALIBRATION
+    config, _plan, folders, measurement = measure_now(kernels, **asked)
     for proposal in propose(
         measurement,
         folders,
@@ -249,13 +251,21 @@ def default_mode(given: str | None) -> str:
 
 
 def measure_now(
-    kernels: tuple[str, ...], gpu: GpuMode | None, seed: int | None, processes: int | None
+    kernels: tuple[str, ...],
+    *,
+    gpu: GpuMode | None,
+    seed: int | None,
+    processes: int | None,
+    base: str | None,
+    lock_clocks_mhz: int | None,
 ) -> tuple[Config, Plan, tuple[KernelFolder, ...], Measurement]:
     """Configure, plan and measure. Raises MissingExtra where the extra `gpu` is not installed."""
     from importlib.util import find_spec
 
+    from gate.check import baselines_on
     from gate.config import load_config
     from gate.documents import validate
+    from gate.git import base_commit
     from gate.kernels import discover
     from gate.progress import Progress
 
@@ -269,9 +279,16 @@ def measure_now(
 
     config = load_config(Path.cwd())
     folders = discover(config.kernels, kernels)
-    plan = steps.make_plan(default_mode(gpu), config, seed=seed, processes=processes)  # type: ignore[arg-type]
+    plan = steps.make_plan(
+        default_mode(gpu),  # type: ignore[arg-type]
+        seed=seed,
+        processes=processes or config.processes,
+        base=base_commit(config.root, base),
+        lock_clocks_mhz=lock_clocks_mhz,
+    )
     click.echo(f"seed {plan.seed} (repeat with --seed {plan.seed})", err=True)
-    measurement = validate(steps.measure(folders, plan, config, Progress()))
+    stored = baselines_on(plan.gpu, config).load
+    measurement = validate(steps.measure(folders, plan, config, Progress(), stored))
     return config, plan, folders, measurement
 
 

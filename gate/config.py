@@ -30,7 +30,7 @@ class Config:
     runtime_tolerance: float = 0.01
     throughput_tolerance: float = 0.02
     on_trade_off: Literal["fail", "warn"] = "fail"
-    processes: int = 5
+    processes: int | None = None
     correctness_timeout_s: float = 300.0
     timing_timeout_s: float = 300.0
     ncu_timeout_s: float = 300.0

@@ -22,7 +22,7 @@ from gate.errors import MachineUnfit
 from gate.model import Environment, Gpu, GpuState, Toolchain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 try:
     import pynvml
@@ -98,21 +98,41 @@ def driver_version() -> str | None:
     return str(pynvml.nvmlSystemGetDriverVersion()) if _nvml_started() else None
 
 
-def read_state(uuid: str) -> GpuState:
-    """Clocks, temperature, throttling and company of one GPU now; None for what it will not say."""
+def read_state(uuid: str, *, siblings: bool = False) -> GpuState:
+    """Clocks, temperature, throttling and company of one GPU now; None for what it will not say.
+
+    With `siblings` the processes of this one's group are no company: a worker's forks.
+    """
     handle = pynvml.nvmlDeviceGetHandleByUUID(uuid) if _nvml_started() else None
     mask = _ask(pynvml.nvmlDeviceGetCurrentClocksEventReasons, handle) or 0
     power = _ask(pynvml.nvmlDeviceGetPowerUsage, handle)
+    limit = _ask(pynvml.nvmlDeviceGetEnforcedPowerLimit, handle)
     running = _ask(pynvml.nvmlDeviceGetComputeRunningProcesses, handle)
-    others = None if running is None else [p for p in running if p.pid != os.getpid()]
+    others = (
+        None if running is None else [p for p in running if not _ours(p.pid, siblings=siblings)]
+    )
+    mig = _ask(pynvml.nvmlDeviceGetMigMode, handle)
+    ecc = _ask(pynvml.nvmlDeviceGetEccMode, handle)
     return GpuState(
         sm_clock_mhz=_ask(pynvml.nvmlDeviceGetClockInfo, handle, pynvml.NVML_CLOCK_SM),
         memory_clock_mhz=_ask(pynvml.nvmlDeviceGetClockInfo, handle, pynvml.NVML_CLOCK_MEM),
         temperature_c=_ask(pynvml.nvmlDeviceGetTemperature, handle, pynvml.NVML_TEMPERATURE_GPU),
         power_w=None if power is None else power / 1000,
         throttle_reasons=tuple(name for bit, name in THROTTLE_REASONS.items() if mask & bit),
-        other_processes=None if others is None else len(others),
+        other_processes=None if running is None else len(others),
+        power_limit_w=None if limit is None else limit / 1000,
+        mig=None if mig is None else bool(mig[0]),
+        ecc=None if ecc is None else bool(ecc[0]),
     )
+
+
+def _ours(pid: int, *, siblings: bool) -> bool:
+    if pid == os.getpid() or not siblings:
+        return pid == os.getpid()
+    try:
+        return os.getpgid(pid) == os.getpgid(0)
+    except OSError:  # it is over, or in another namespace
+        return False
 
 
 def refuse_busy(gpu: Gpu) -> None:
@@ -127,18 +147,29 @@ def refuse_busy(gpu: Gpu) -> None:
 
 
 @contextmanager
-def exclusive(gpu: Gpu) -> Iterator[None]:
+def exclusive(gpu: Gpu, say: Callable[[str], None]) -> Iterator[None]:
     """Hold the GPU against other gates of this machine, which would time each other.
 
-    Waits for the one that has it. Raises MachineUnfit when that takes too long.
+    Waits for the one that has it. Raises MachineUnfit when that takes too long, and where another
+    user's lock cannot be taken.
     """
-    lock = FileLock(Path(tempfile.gettempdir()) / f"gate-{gpu.uuid}.lock", mode=0o666)
+    file = Path(tempfile.gettempdir()) / f"gate-{gpu.uuid}.lock"
+    lock = FileLock(file, mode=0o666)
     try:
-        lock.acquire(timeout=LOCK_SECONDS)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            say(f"another gate has the GPU: waiting for it ({file})")
+            lock.acquire(timeout=LOCK_SECONDS)
     except Timeout as error:
         raise MachineUnfit(
-            f"another gate has held the GPU for {LOCK_SECONDS:.0f} s ({lock.lock_file})",
+            f"another gate has held the GPU for {LOCK_SECONDS:.0f} s ({file})",
             hint="end it, or wait for it",
+        ) from error
+    except OSError as error:
+        raise MachineUnfit(
+            f"the GPU's lock {file} cannot be taken: {error.strerror}",
+            hint=f"it belongs to another user: sudo chmod 666 {file}",
         ) from error
     try:
         yield

@@ -2,21 +2,44 @@
 
 from __future__ import annotations
 
+import hashlib
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gate import processes
 from gate.errors import InvalidConfiguration
+from gate.kernels import MAX_SOURCE_BYTES
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 TIMEOUT_SECONDS = 60.0
+# What a branch is usually merged into, in the order that is looked for.
+DEFAULT_BASES = ("origin/HEAD", "origin/main", "origin/master", "main", "master")
 
 
-def git(*arguments: str, cwd: Path) -> str:
-    """What one git command prints. Raises InvalidConfiguration with git's own words."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaseKernel:
+    """A kernel file as it is in the base revision: the full SHA of its commit, and its bytes."""
+
+    commit: str
+    source: bytes
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.source).hexdigest()
+
+
+def git(*arguments: str, cwd: Path, keep_bytes: int = processes.TAIL_BYTES) -> str:
+    """The last `keep_bytes` of what one git command prints.
+
+    Raises InvalidConfiguration with git's own words.
+    """
     try:
-        ended = processes.run(["git", *arguments], timeout_s=TIMEOUT_SECONDS, cwd=cwd)
+        ended = processes.run(
+            ["git", *arguments], timeout_s=TIMEOUT_SECONDS, cwd=cwd, keep_bytes=keep_bytes
+        )
     except FileNotFoundError as error:
         raise InvalidConfiguration("git is not installed", hint="apt-get install git") from error
     if not ended.ok:
@@ -36,3 +59,28 @@ def changed_files(root: Path, *, ignoring: Path) -> tuple[str, ...]:
     paths = [".", exclude] if exclude else ["."]
     listed = git("status", "--porcelain", "-z", "--untracked-files=all", "--", *paths, cwd=root)
     return tuple(entry[3:] for entry in listed.split("\0") if entry)
+
+
+def base_commit(root: Path, ref: str | None) -> str | None:
+    """The merge base of HEAD and `ref`; without one, of HEAD and the branch it will go to.
+
+    None outside of a repository, or where no such branch is known. Raises InvalidConfiguration for
+    a `ref` that has no common ancestor with HEAD.
+    """
+    if ref is not None:
+        return git("merge-base", "HEAD", ref, cwd=root).strip()
+    for known in DEFAULT_BASES:
+        with suppress(InvalidConfiguration):
+            return git("merge-base", "HEAD", known, cwd=root).strip()
+    return None
+
+
+def base_kernel(root: Path, commit: str, file: Path) -> BaseKernel | None:
+    """`file` as it is in `commit`, read without touching index or working tree; None if absent."""
+    if not file.is_relative_to(root):
+        return None
+    blob = f"{commit}:./{file.relative_to(root).as_posix()}"
+    with suppress(InvalidConfiguration):
+        text = git("cat-file", "blob", blob, cwd=root, keep_bytes=MAX_SOURCE_BYTES)
+        return BaseKernel(commit=commit, source=text.encode())
+    return None

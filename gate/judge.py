@@ -101,7 +101,7 @@ def _judge_kernel(
     if baseline is None:
         yield gaps.no_baseline(kernel, "*", stored.folder, on_gpu=on_gpu)
         return
-    changed = _toolchain_changes(
+    changed = toolchain_changes(
         baseline.environment.toolchain, measurement.environment.toolchain, on_gpu=on_gpu
     )
     if changed:
@@ -229,7 +229,7 @@ def _functions(static: Static) -> dict[str, int]:
     return counts
 
 
-def _toolchain_changes(stored: Toolchain, ours: Toolchain, *, on_gpu: bool) -> tuple[str, ...]:
+def toolchain_changes(stored: Toolchain, ours: Toolchain, *, on_gpu: bool) -> tuple[str, ...]:
     """What differs of what decides the figures: for compiled code alone, the compiler alone."""
     names = ("torch", "triton", "cuda", "driver", "ncu") if on_gpu else ("triton",)
     return tuple(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import secrets
-from contextlib import nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from gate import correctness, ncu, static, timing
+from gate import correctness, ncu, static
+from gate.clocks import locked_clocks
 from gate.config import Config
 from gate.contract import check_contract
 from gate.environment import (
@@ -25,8 +26,10 @@ from gate.kernels import KernelFolder
 from gate.model import (
     SCHEMA_VERSION,
     STEPS,
+    Canary,
     Contract,
     Correctness,
+    Environment,
     Gpu,
     Measurement,
     NotMeasured,
@@ -36,12 +39,15 @@ from gate.model import (
     Timing,
 )
 from gate.progress import Progress
+from gate.timing_step import TimingStep
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from gate.kernels import Workload
     from gate.model import NcuBlock, StepName
+
+    Load = Callable[[str], Measurement | None]
 
 GpuMode = Literal["auto", "require", "skip"]
 MAX_SEED = 2**32
@@ -61,19 +67,32 @@ CONTRACT_BROKEN = NotMeasured(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What one measurement does: on which GPU, or why on none."""
+    """What one measurement does: on which GPU, or why on none.
+
+    `processes` fixes how many time each workload, None leaves it to the looks; `base` is the commit
+    that suspects are measured against.
+    """
 
     gpu: Gpu | None
     no_gpu: NotMeasured
     seed: int
-    processes: int
+    processes: int | None
+    base: str | None = None
+    lock_clocks_mhz: int | None = None
 
     @property
     def steps(self) -> tuple[StepName, ...]:
         return STEPS if self.gpu else ("contract", "correctness", "static")
 
 
-def make_plan(mode: GpuMode, config: Config, *, seed: int | None, processes: int | None) -> Plan:
+def make_plan(
+    mode: GpuMode,
+    *,
+    seed: int | None,
+    processes: int | None,
+    base: str | None = None,
+    lock_clocks_mhz: int | None = None,
+) -> Plan:
     """Decide before anything runs. Raises MachineUnfit where `require` finds no GPU."""
     gpu = None if mode == "skip" else find_gpu()
     if gpu is None and mode == "require":
@@ -85,23 +104,45 @@ def make_plan(mode: GpuMode, config: Config, *, seed: int | None, processes: int
         gpu=gpu,
         no_gpu=SKIPPED if mode == "skip" else NO_GPU,
         seed=secrets.randbelow(MAX_SEED) if seed is None else seed,
-        processes=config.processes if processes is None else processes,
+        processes=processes,
+        base=base,
+        lock_clocks_mhz=lock_clocks_mhz,
     )
 
 
 def measure(
-    folders: Sequence[KernelFolder], plan: Plan, config: Config, progress: Progress
+    folders: Sequence[KernelFolder],
+    plan: Plan,
+    config: Config,
+    progress: Progress,
+    stored: Load,
 ) -> Measurement:
     """Steps 1 to 5 for every workload of `folders`; whatever a candidate does becomes a result.
 
-    Raises MachineUnfit where another program uses the GPU.
+    `stored` gives a kernel's baseline, by which timing knows when it has enough. Raises
+    MachineUnfit where another program uses the GPU.
     """
-    with exclusive(plan.gpu) if plan.gpu else nullcontext():
-        return _measure(folders, plan, config, progress)
+    with _the_gpu(plan, progress):
+        return _measure(folders, plan, config, progress, stored)
+
+
+@contextmanager
+def _the_gpu(plan: Plan, progress: Progress) -> Iterator[None]:
+    """The GPU for this gate alone, at the clock that was asked for."""
+    with ExitStack() as stack:
+        if plan.gpu:
+            stack.enter_context(exclusive(plan.gpu, progress.note))
+            if plan.lock_clocks_mhz:
+                stack.enter_context(locked_clocks(plan.gpu.uuid, plan.lock_clocks_mhz))
+        yield
 
 
 def _measure(
-    folders: Sequence[KernelFolder], plan: Plan, config: Config, progress: Progress
+    folders: Sequence[KernelFolder],
+    plan: Plan,
+    config: Config,
+    progress: Progress,
+    stored: Load,
 ) -> Measurement:
     if plan.gpu:
         refuse_busy(plan.gpu)
@@ -111,11 +152,11 @@ def _measure(
         driver=driver_version() if plan.gpu else None,
         ncu=ncu.ncu_version(ncu_path) if ncu_path else None,
     )
-    measured = [
-        result
-        for folder in folders
-        for result in KernelRun(folder, plan, config, progress, ncu_path).results()
-    ]
+    measured: list[Result] = []
+    for folder in folders:
+        run = KernelRun(folder, plan, config, progress, ncu_path, environment, stored(folder.name))
+        measured += run.results()
+        environment = replace(environment, canary=environment.canary or run.canary)
     state = read_state(plan.gpu.uuid) if plan.gpu else None
     return Measurement(
         schema_version=SCHEMA_VERSION,
@@ -125,15 +166,21 @@ def _measure(
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class KernelRun:
-    """The five steps on one kernel folder, each told what the steps before it found."""
+    """The five steps on one kernel folder, each told what the steps before it found.
+
+    The first kernel that is timed brings the canary's figures along.
+    """
 
     folder: KernelFolder
     plan: Plan
     config: Config
     progress: Progress
     ncu_path: Path | None
+    environment: Environment
+    stored: Measurement | None
+    canary: Canary | None = None
 
     def results(self) -> list[Result]:
         violations = check_contract(self.folder.source())
@@ -214,17 +261,24 @@ class KernelRun:
         if self.plan.gpu is None or not correct or not benchmarked:
             gap = INCORRECT if self.plan.gpu else self.plan.no_gpu
             return {w.name: gap for w in benchmarked}, {}
-        with self.progress.step(
-            f"{self.folder.name}: timing in {self.plan.processes} fresh processes"
-        ):
-            return timing.measure(
+        step = TimingStep(
+            gpu=self.plan.gpu,
+            config=self.config,
+            environment=self.environment,
+            stored=self.stored,
+            processes=self.plan.processes,
+            base=self.plan.base,
+            seed=self.plan.seed,
+        )
+        with self.progress.step(f"{self.folder.name}: timing"):
+            sampled = step.run(
                 self.folder,
                 benchmarked,
-                gpu=self.plan.gpu,
-                fresh_processes=self.plan.processes,
-                seed=self.plan.seed,
-                timeout_s=self.config.timing_timeout_s,
+                canary=self.environment.canary is None,
+                say=lambda what: self.progress.note(f"{self.folder.name}: {what}"),
             )
+        self.canary = sampled.canary
+        return sampled.timings, sampled.signatures
 
     def _profile(
         self, benchmarked: Sequence[Workload], timings: dict[str, Timing | NotMeasured]

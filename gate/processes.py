@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import ctypes
 import os
+import select
 import signal
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
 TAIL_BYTES = 16_384
 # A killed group needs a moment to be reaped; past this something is wedged in the driver.
 REAP_SECONDS = 10.0
+# A line of a worker; longer ones are not ours.
+MAX_LINE_BYTES = 4_000_000
+SHOWN_WORDS = 2000
 _PR_SET_PDEATHSIG = 1  # prctl.h
 
 
@@ -73,8 +78,9 @@ def run(
     timeout_s: float,
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
+    keep_bytes: int = TAIL_BYTES,
 ) -> Completed:
-    """Run `argv` in a process group of its own and keep the tails of what it printed.
+    """Run `argv` in a process group of its own and keep the last `keep_bytes` of what it printed.
 
     The group is killed when it outlives `timeout_s` and on any exception, Ctrl-C included; children
     that outlive their parent die with it. Raises FileNotFoundError where the program is absent.
@@ -97,11 +103,81 @@ def run(
             process.wait(timeout=REAP_SECONDS)
         return Completed(
             returncode=returncode,
-            stdout=_tail(out),
+            stdout=_tail(out, keep_bytes),
             stderr=_tail(err),
             timed_out=timed_out,
             seconds=time.monotonic() - started,
         )
+
+
+class Conversation:
+    """A worker that answers lines with lines, in a process group that ends with this block."""
+
+    def __init__(
+        self, argv: Sequence[str], *, env: Mapping[str, str] | None = None, cwd: Path | None = None
+    ) -> None:
+        self._argv, self._env, self._cwd = list(argv), env, cwd
+        self._started = time.monotonic()
+        self._buffer = b""
+        self.timed_out = False
+
+    def __enter__(self) -> Self:
+        self._errors = tempfile.TemporaryFile()
+        self._process = subprocess.Popen(
+            self._argv,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            env=dict(self._env) if self._env is not None else None,
+            cwd=self._cwd,
+            start_new_session=True,
+        )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _kill_group(self._process)
+        self._process.wait(timeout=REAP_SECONDS)
+        for stream in (self._process.stdin, self._process.stdout, self._errors):
+            if stream:
+                with suppress(BrokenPipeError):
+                    stream.close()
+
+    def ask(self, line: str) -> None:
+        """Send one line; a worker that is gone is noticed by `listen`."""
+        assert self._process.stdin
+        with suppress(BrokenPipeError):
+            self._process.stdin.write(line.encode() + b"\n")
+            self._process.stdin.flush()
+
+    def listen(self, *, timeout_s: float) -> str | None:
+        """The next line, or None where the worker has ended or says nothing for that long."""
+        assert self._process.stdout
+        deadline = time.monotonic() + timeout_s
+        while b"\n" not in self._buffer:
+            left = deadline - time.monotonic()
+            if left <= 0 or not select.select([self._process.stdout], [], [], left)[0]:
+                self.timed_out = True
+                _kill_group(self._process)
+                return None
+            data = os.read(self._process.stdout.fileno(), 65_536)
+            if not data or len(self._buffer) > MAX_LINE_BYTES:
+                _kill_group(self._process)
+                return None
+            self._buffer += data
+        line, _, self._buffer = self._buffer.partition(b"\n")
+        return line.decode(errors="replace")
+
+    def describe_end(self) -> str:
+        """One clause on how it ended, with its last words."""
+        ended = Completed(
+            returncode=self._process.wait(timeout=REAP_SECONDS),
+            stdout="",
+            stderr=_tail(self._errors),
+            timed_out=self.timed_out,
+            seconds=time.monotonic() - self._started,
+        )
+        words = ended.stderr.strip()[-SHOWN_WORDS:] or "it said nothing"
+        return f"the worker {ended.describe_end()}: {words}"
 
 
 def _wait(process: subprocess.Popen[bytes], timeout_s: float) -> tuple[int, bool]:
@@ -119,7 +195,7 @@ def _kill_group(process: subprocess.Popen[bytes]) -> None:
         return
 
 
-def _tail(stream: IO[bytes]) -> str:
+def _tail(stream: IO[bytes], keep_bytes: int = TAIL_BYTES) -> str:
     size = stream.seek(0, os.SEEK_END)
-    stream.seek(max(0, size - TAIL_BYTES))
+    stream.seek(max(0, size - keep_bytes))
     return stream.read().decode(errors="replace")

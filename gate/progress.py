@@ -42,6 +42,11 @@ class Progress:
         """Show `what` while the block runs. Steps may nest."""
         return self._show(one_line(what, _MAX_STEP))
 
+    def note(self, what: str) -> None:
+        """Say what a running step turned to, where each step is a line."""
+        with self.step(what):
+            pass
+
 
 def _way(console: Console, env: Mapping[str, str], clock: Callable[[], float]) -> Step:
     if env.get("CI", "").lower() in ("true", "1"):

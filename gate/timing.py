@@ -1,45 +1,53 @@
-"""The timing step, parent's side: fresh processes measure, this reads what they say."""
+"""The timing step, parent's side: a worker forks fresh processes, this reads what they say."""
 
 from __future__ import annotations
 
 import json
+import random
 import sys
 import tempfile
+import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from statistics import median
+from typing import TYPE_CHECKING, Any
 
 import cattrs
 
 from gate import processes
 from gate.environment import HARMFUL_REASONS, worker_environment
-from gate.model import GpuState, NotMeasured, SampleSummary, Timing
+from gate.model import GpuState
+from gate.sampling import CANARY, Lost, Order, Rules, Sampled, Sampler, TimedProcess, summarise
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
+    from gate.git import BaseKernel
     from gate.kernels import KernelFolder, Workload
-    from gate.model import Gpu
+    from gate.model import Canary, Gpu
 
 # Figures finer than this are below the resolution of GPU events (half a microsecond over a batch).
 DIGITS = 2
 # What a measurement may hold; a hostile answer may hold anything.
 MAX_DURATION_NS = 1e13
+# One process at the longest: a compilation with autotuning, or a forward call of seconds.
+PROCESS_SECONDS = 120.0
+LAST_WORDS = 2000
 
 _CONVERTER = cattrs.Converter(forbid_extra_keys=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TimedProcess:
-    """What one fresh process says of one workload: a line of the worker's answer."""
+class Answer:
+    """A line of the worker about an order that it carried out."""
 
-    workload: str
+    id: int
     signature: tuple[str, ...]
-    method: Literal["cuda_graph", "held_queue"]
-    samples_ns: tuple[float, ...]
+    samples_ns: dict[str, list[float]]
     batch: int
     l2_flush_bytes: int
-    state: GpuState
+    states: list[GpuState]
 
 
 def measure(
@@ -47,113 +55,163 @@ def measure(
     workloads: Sequence[Workload],
     *,
     gpu: Gpu,
-    fresh_processes: int,
+    rules: Rules,
+    base: BaseKernel | None,
     seed: int,
     timeout_s: float,
-) -> tuple[dict[str, Timing | NotMeasured], dict[str, tuple[str, ...]]]:
-    """Time one forward call of each workload in `fresh_processes` fresh processes.
+    canary: bool,
+    moved: Callable[[Canary], str],
+    say: Callable[[str], None],
+) -> Sampled:
+    """Time one forward call of each workload, in as many fresh processes as a verdict takes.
 
-    Returns the timings and the signatures of the arguments, both by workload name. Whatever the
-    candidate's code does ends as a NotMeasured.
+    `timeout_s` bounds it: looks that begin later are left out. Whatever the candidate's code does
+    ends as a NotMeasured.
     """
+    started = time.monotonic()
+    with _worker(folder, workloads, gpu=gpu, base=base, seed=seed) as worker:
+        return Sampler(
+            worker.take,
+            rules,
+            order=random.Random(seed),
+            say=say,
+            overdue=lambda: time.monotonic() - started > timeout_s,
+        ).run([w.name for w in workloads], canary=canary, moved=moved)
+
+
+@contextmanager
+def _worker(
+    folder: KernelFolder,
+    workloads: Sequence[Workload],
+    *,
+    gpu: Gpu,
+    base: BaseKernel | None,
+    seed: int,
+) -> Iterator[Worker]:
     with tempfile.TemporaryDirectory(prefix="gate-") as name:
         scratch = Path(name)
-        request, answer = scratch / "request.json", scratch / "answer.jsonl"
-        request.write_text(
-            json.dumps(
-                {
-                    "folder": str(folder.path.resolve()),
-                    "workloads": [workload.to_json() for workload in workloads],
-                    "processes": fresh_processes,
-                    "seed": seed,
-                    "gpu": gpu.uuid,
-                    "l2_bytes": gpu.l2_bytes,
-                    "answer": str(answer),
-                }
-            )
-        )
-        ended = processes.run(
-            [sys.executable, "-m", "gate.timing_worker", str(request)],
-            timeout_s=timeout_s,
+        folders = {"candidate": folder.path.resolve()}
+        if base:
+            folders["base"] = scratch / "base" / folder.name
+            folders["base"].mkdir(parents=True)
+            (folders["base"] / "kernel.py").write_bytes(base.source)
+        with processes.Conversation(
+            [sys.executable, "-m", "gate.timing_worker"],
             env=worker_environment(scratch, gpu),
             cwd=scratch,
-        )
-        lines = read_answer(answer)
-    gap = _gap(ended)
-    timings = {w.name: _timing(lines.get(w.name, []), fresh_processes, gap) for w in workloads}
-    signatures = {name: mine[0].signature for name, mine in lines.items()}
-    return timings, signatures
+        ) as conversation:
+            yield Worker(
+                conversation,
+                gpu,
+                folders,
+                reference=folder.reference_file.resolve(),
+                workloads={w.name: w for w in workloads},
+                seed=seed,
+            )
 
 
-def read_answer(answer: Path) -> dict[str, list[TimedProcess]]:
-    """What the worker's processes wrote, by workload; half a line and what is not ours is dropped.
+class Worker:
+    """Turns orders into the worker's requests, and its lines into what a process measured."""
 
-    The candidate ran beside what writes this, so nothing in it is believed unseen.
+    def __init__(
+        self,
+        conversation: processes.Conversation,
+        gpu: Gpu,
+        folders: dict[str, Path],
+        *,
+        reference: Path,
+        workloads: dict[str, Workload],
+        seed: int,
+    ) -> None:
+        self._conversation, self._gpu = conversation, gpu
+        self._folders, self._reference = folders, reference
+        self._workloads, self._seed = workloads, seed
+
+    def take(self, orders: Sequence[Order]) -> Iterator[tuple[Order, TimedProcess | Lost]]:
+        """One answer for each order, in the order that they come; what is not answered is lost."""
+        requests = [self._request(number, order) for number, order in enumerate(orders)]
+        self._seed += len(orders)
+        self._conversation.ask(json.dumps(requests))
+        open_orders = dict(enumerate(orders))
+        while open_orders:
+            line = self._conversation.listen(timeout_s=3 * PROCESS_SECONDS)
+            if line is None:
+                break
+            number, answer = read_answer(line)
+            if number in open_orders:
+                yield open_orders.pop(number), answer
+        if open_orders:
+            reason = "timed_out" if self._conversation.timed_out else "crashed"
+            lost = Lost(reason=reason, message=self._conversation.describe_end())
+            yield from ((order, lost) for order in open_orders.values())
+
+    def _request(self, number: int, order: Order) -> dict[str, Any]:
+        about: dict[str, Any] = {
+            "id": number,
+            "workload": order.workload,
+            "method": order.method,
+            "seed": self._seed + number,
+            "gpu": self._gpu.uuid,
+            "sm_count": self._gpu.sm_count,
+            "l2_bytes": self._gpu.l2_bytes,
+            "memory_bytes": self._gpu.memory_bytes,
+            "timeout_s": PROCESS_SECONDS,
+        }
+        if order.workload != CANARY:
+            about |= {
+                "definition": self._workloads[order.workload].to_json(),
+                "reference": str(self._reference),
+                "folder": str(self._folders[order.arm]),
+            }
+        return about
+
+
+def read_answer(line: str) -> tuple[int, TimedProcess | Lost]:
+    """One line of the worker; what is not one belongs to no order (-1).
+
+    The candidate ran beside what wrote this, so nothing in it is believed unseen.
     """
-    found: dict[str, list[TimedProcess]] = {}
-    text = answer.read_text(errors="replace") if answer.exists() else ""
-    for line in text.splitlines():
-        timed = _timed_process(line)
-        if timed and timed.samples_ns and all(0 < x < MAX_DURATION_NS for x in timed.samples_ns):
-            found.setdefault(timed.workload, []).append(timed)
-    return found
-
-
-def _timed_process(line: str) -> TimedProcess | None:
     try:
         plain = json.loads(line)
-        return _CONVERTER.structure(plain, TimedProcess) if isinstance(plain, dict) else None
-    except (ValueError, RecursionError, AttributeError, cattrs.BaseValidationError):
-        return None
+        match plain:
+            case {"id": int(number), "failed": str(reason), "message": str(message)}:
+                return number, Lost(reason=_known(reason), message=message[:LAST_WORDS])
+            case {"id": int(number)}:
+                return number, _timed(plain)
+    except (ValueError, RecursionError):
+        pass
+    return -1, Lost(reason="crashed", message="")
 
 
-def _gap(ended: processes.Completed) -> NotMeasured:
-    reason = "timed_out" if ended.timed_out else "crashed"
-    last_words = ended.stderr.strip()[-2000:]
-    return NotMeasured(
-        status="failed",
-        reason=reason,
-        message=f"the timing process {ended.describe_end()}: {last_words or 'it said nothing'}",
-    )
+def _known(reason: str) -> str:
+    """The reasons that a worker may give; what a fork invents is a crash."""
+    return reason if reason in {"method", "timed_out", "wrong_timed_output"} else "crashed"
 
 
-def _timing(mine: list[TimedProcess], expected: int, gap: NotMeasured) -> Timing | NotMeasured:
-    if len(mine) != expected or len({x.method for x in mine}) != 1:
-        return gap
-    harmful = {reason for x in mine for reason in x.state.throttle_reasons} & HARMFUL_REASONS
-    if harmful:
-        return NotMeasured(
-            status="failed",
-            reason="throttled",
-            message=f"the GPU slowed itself down ({', '.join(sorted(harmful))})",
+def _timed(plain: dict[str, Any]) -> TimedProcess | Lost:
+    try:
+        answer = _CONVERTER.structure(plain, Answer)
+    except (cattrs.BaseValidationError, AttributeError):
+        return Lost(reason="crashed", message="its answer is not in order")
+    every = [x for samples in answer.samples_ns.values() for x in samples]
+    if not every or not all(samples for samples in answer.samples_ns.values()):
+        return Lost(reason="crashed", message="its answer holds no samples")
+    if not all(0 < x < MAX_DURATION_NS for x in every):
+        return Lost(
+            reason="no_duration",
+            message="a sample is not a positive duration: the forward call takes no GPU time",
         )
-    summaries = tuple(_summary(x) for x in mine)
-    return Timing(
-        method=mine[0].method,
-        process_medians_ns=tuple(summary.median_ns for summary in summaries),
-        samples=summaries,
-        batch=mine[0].batch,
-        l2_flush_bytes=mine[0].l2_flush_bytes,
-    )
-
-
-def _summary(timed: TimedProcess) -> SampleSummary:
-    ordered = sorted(timed.samples_ns)
-    last = len(ordered) - 1
-
-    def at(share: float) -> float:
-        position = share * last
-        below = int(position)
-        above = min(below + 1, last)
-        weight = position - below
-        return round(ordered[below] * (1 - weight) + ordered[above] * weight, DIGITS)
-
-    return SampleSummary(
-        count=len(ordered),
-        min_ns=at(0.0),
-        q1_ns=at(0.25),
-        median_ns=at(0.5),
-        q3_ns=at(0.75),
-        max_ns=at(1.0),
-        sm_clock_mhz=timed.state.sm_clock_mhz,
+    clocks = [state.sm_clock_mhz for state in answer.states if state.sm_clock_mhz is not None]
+    reasons = {r for state in answer.states for r in state.throttle_reasons}
+    summaries = {
+        name: summarise(samples, round(median(clocks)) if clocks else None, DIGITS)
+        for name, samples in answer.samples_ns.items()
+    }
+    return TimedProcess(
+        signature=answer.signature,
+        medians_ns={name: summary.median_ns for name, summary in summaries.items()},
+        summary=next(iter(summaries.values())),
+        batch=answer.batch,
+        l2_flush_bytes=answer.l2_flush_bytes,
+        throttled=tuple(sorted(reasons & HARMFUL_REASONS)),
     )

@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from gate import measure
+from gate import measure, timing_step
 from gate.cli import main
 from gate.documents import load_measurement
 from gate.errors import MachineUnfit
 from gate.model import SM_THROUGHPUT, Correctness, NotMeasured, Violation
 from gate.ncu import NcuOutcome
+from gate.sampling import Sampled
 from gate.static import StaticOutcome
 
 ROOT = Path(__file__).parents[2]
@@ -48,10 +49,13 @@ class Card:
         self.asked.append(("correctness", device))
         return {w.name: self.results[w.name].correctness for w in workloads}
 
-    def time(self, _folder, workloads, *, gpu, fresh_processes, seed, timeout_s):
-        self.asked.append(("timing", fresh_processes))
-        timings = {w.name: self.results[w.name].timing for w in workloads}
-        return timings, {w.name: self.results[w.name].signature for w in workloads}
+    def time(self, _folder, workloads, *, rules, **_how):
+        self.asked.append(("timing", rules))
+        return Sampled(
+            timings={w.name: self.results[w.name].timing for w in workloads},
+            signatures={w.name: self.results[w.name].signature for w in workloads},
+            canary=None,
+        )
 
     def profile(self, _folder, workloads, **_how):
         self.asked.append(("ncu", tuple(w.name for w in workloads)))
@@ -82,7 +86,7 @@ def card(monkeypatch):
     monkeypatch.setattr(measure.ncu, "ncu_version", lambda _path: "2025.3.1.0")
     monkeypatch.setattr(measure.static, "analyse", fake.analyse)
     monkeypatch.setattr(measure.correctness, "run_tests", fake.run_tests)
-    monkeypatch.setattr(measure.timing, "measure", fake.time)
+    monkeypatch.setattr(timing_step.timing, "measure", fake.time)
     monkeypatch.setattr(measure.ncu, "profile", fake.profile)
     return fake
 

@@ -86,6 +86,15 @@ class FakeNvml:
     def nvmlDeviceGetPowerUsage(self, _handle):
         return 301_500
 
+    def nvmlDeviceGetEnforcedPowerLimit(self, _handle):
+        return 700_000
+
+    def nvmlDeviceGetMigMode(self, _handle):
+        return [0, 1]
+
+    def nvmlDeviceGetEccMode(self, _handle):
+        return [1, 1]
+
     def nvmlDeviceGetCurrentClocksEventReasons(self, _handle):
         return self.reasons
 
@@ -203,7 +212,7 @@ def test_two_gates_do_not_share_a_gpu(tmp_path, monkeypatch):
         "import sys, time, tempfile; tempfile.tempdir = sys.argv[1]\n"
         "from types import SimpleNamespace\n"
         "from gate.environment import exclusive\n"
-        "with exclusive(SimpleNamespace(uuid='GPU-1')):\n"
+        "with exclusive(SimpleNamespace(uuid='GPU-1'), print):\n"
         "    print('held', flush=True); time.sleep(30)\n"
     )
     holder = subprocess.Popen(
@@ -211,11 +220,45 @@ def test_two_gates_do_not_share_a_gpu(tmp_path, monkeypatch):
     )
     with holder:
         assert holder.stdout.readline() == "held\n"
-        with pytest.raises(MachineUnfit, match="another gate"), environment.exclusive(GPU):
+        said = []
+        with (
+            pytest.raises(MachineUnfit, match="another gate"),
+            environment.exclusive(GPU, said.append),
+        ):
             pass
+        assert "waiting for it" in said[0]
         holder.kill()
-    with environment.exclusive(GPU):  # the lock of one that was killed is free
+    with environment.exclusive(GPU, said.append):  # the lock of one that was killed is free
         assert list(tmp_path.glob("*.lock"))
+
+
+def test_a_lock_of_another_user_is_a_sentence(tmp_path, monkeypatch):
+    monkeypatch.setattr(environment.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(environment, "FileLock", refused)
+    with (
+        pytest.raises(MachineUnfit, match="cannot be taken: Permission denied") as refusal,
+        environment.exclusive(GPU, print),
+    ):
+        pass
+    assert "sudo chmod" in refusal.value.hint
+
+
+def refused(*_, **__):
+    """A lock whose file this user may not open."""
+
+    def acquire(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    return SimpleNamespace(acquire=acquire)
+
+
+def test_forks_of_a_worker_are_no_company(nvml):
+    nvml(processes=(os.getpid(), os.getppid(), 1))
+    assert environment.read_state("GPU-1").other_processes == 2
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    nvml(processes=(os.getpid(), child.pid, 2**22 + 1))
+    assert environment.read_state("GPU-1", siblings=True).other_processes == 1
+    child.communicate()
 
 
 def test_a_worker_sees_one_gpu_or_none_and_caches_of_its_own(tmp_path, monkeypatch):

@@ -1,7 +1,7 @@
 import pytest
 
 from gate.errors import InvalidConfiguration
-from gate.git import changed_files, git, head_commit
+from gate.git import base_commit, base_kernel, changed_files, git, head_commit
 
 
 def test_the_head_is_a_full_sha(project):
@@ -31,3 +31,37 @@ def test_without_git_it_says_so(project, monkeypatch):
     monkeypatch.setenv("PATH", "")
     with pytest.raises(InvalidConfiguration, match="git is not installed"):
         git("status", cwd=project.root)
+
+
+def test_the_merge_base_is_found_by_name_and_by_what_branches_are_called(project):
+    first = project.git("rev-parse", "HEAD")
+    project.git("branch", "-M", "main")
+    project.git("checkout", "--quiet", "-b", "change")
+    (project.root / "new").touch()
+    project.commit("on the branch")
+    assert base_commit(project.root, None) == first
+    assert base_commit(project.root, "main") == first
+    assert base_commit(project.root, "HEAD") == project.git("rev-parse", "HEAD")
+
+
+def test_without_a_known_branch_or_a_repository_there_is_no_base(project, tmp_path_factory):
+    project.git("branch", "-M", "unusual")
+    assert base_commit(project.root, None) is None
+    with pytest.raises(InvalidConfiguration, match="nowhere"):
+        base_commit(project.root, "nowhere")
+    assert base_commit(tmp_path_factory.mktemp("no-repository"), None) is None
+
+
+def test_a_base_kernel_is_read_whole_and_leaves_the_tree_alone(project):
+    file = project.root / "kernels" / "conv" / "kernel.py"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("# line\n" * 10_000)
+    project.commit("a long kernel")
+    commit = project.git("rev-parse", "HEAD")
+    file.write_text("# changed\n")
+    found = base_kernel(project.root, commit, file)
+    assert found.source == b"# line\n" * 10_000
+    assert found.commit == commit
+    assert file.read_text() == "# changed\n"
+    assert base_kernel(project.root, commit, file.with_name("other.py")) is None
+    assert base_kernel(project.root, commit, file.parents[3] / "elsewhere.py") is None

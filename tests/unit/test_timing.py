@@ -1,14 +1,17 @@
-"""The parent's side of timing, with a stand-in for the processes that measure."""
+"""The parent's side of timing, with a stand-in for the worker that a real pipe leads to."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
 
 from gate import timing
+from gate.git import BaseKernel
 from gate.kernels import KernelFolder, Workload
 from gate.model import NotMeasured, Timing
-from gate.processes import Completed
+from gate.sampling import Base, Lost, Rules
+from gate.timing import read_answer
 from tests.factories import H100
 
 STATE = {
@@ -18,109 +21,148 @@ STATE = {
     "power_w": 300.0,
     "throttle_reasons": [],
     "other_processes": 0,
+    "power_limit_w": 700.0,
+    "mig": False,
+    "ecc": True,
 }
 LINE = {
-    "workload": "flagship",
+    "id": 0,
     "signature": ["float32[4]", "3"],
-    "method": "cuda_graph",
-    "samples_ns": [101.0, 100.0, 102.0, 103.0, 104.0],
+    "samples_ns": {"forward": [101.0, 100.0, 102.0, 103.0, 104.0]},
     "batch": 50,
     "l2_flush_bytes": 1000,
-    "state": STATE,
+    "states": [STATE, {**STATE, "sm_clock_mhz": 1980}],
 }
+# Answers each order with what the file beside it says of its workload and arm.
+WORKER = """
+import json, os, sys
+from pathlib import Path
+script = json.loads(Path({script!r}).read_text())
+for line in sys.stdin:
+    for order in json.loads(line):
+        arm = "base" if "/base/" in order.get("folder", "") else "candidate"
+        Path({seen!r}).open("a").write(json.dumps(order) + "\\n")
+        answer = script.get(order["workload"] + ":" + arm, script["*"])
+        if answer == "die":
+            print("its last words", file=sys.stderr, flush=True)
+            os.kill(os.getpid(), 11)
+        text = answer if isinstance(answer, str) else json.dumps({{**answer, "id": order["id"]}})
+        print(text, flush=True)
+"""
 
 
 @pytest.fixture
-def worker(monkeypatch):
-    """`worker(lines, ...)` makes the next worker write these lines and end so."""
+def measured(tmp_path, monkeypatch):
+    """`measured(answers, *workloads)` times them with a worker that gives these answers."""
+    seen, script = tmp_path / "seen", tmp_path / "script"
+    real = timing.processes.Conversation
 
-    def answer(lines, *, returncode=0, timed_out=False, stderr=""):
-        def run(argv, **_how):
-            file = Path(json.loads(Path(argv[-1]).read_text())["answer"])
-            file.write_text(
-                "".join(x if isinstance(x, str) else json.dumps(x) + "\n" for x in lines)
-            )
-            return Completed(
-                returncode=returncode, stdout="", stderr=stderr, timed_out=timed_out, seconds=1.0
-            )
+    def conversation(_argv, **how):
+        code = WORKER.format(script=str(script), seen=str(seen))
+        return real([sys.executable, "-c", code], **how)
 
-        monkeypatch.setattr(timing.processes, "run", run)
+    monkeypatch.setattr(timing.processes, "Conversation", conversation)
 
-    return answer
+    def measure(answers, *names, base=None, rules_base=None):
+        script.write_text(json.dumps({"*": LINE, **answers}))
+        workloads = tuple(Workload(name=name) for name in names or ("flagship",))
+        made = timing.measure(
+            KernelFolder(name="conv", path=tmp_path / "conv", workloads=workloads),
+            workloads,
+            gpu=H100,
+            rules=Rules(stored={}, floor=0.01, processes=3, base=rules_base, suspect="always"),
+            base=base,
+            seed=1,
+            timeout_s=10.0,
+            canary=False,
+            moved=lambda _: "",
+            say=lambda _: None,
+        )
+        orders = [json.loads(line) for line in seen.read_text().splitlines()]
+        return made, orders
+
+    return measure
 
 
-def measured(tmp_path, *names):
-    workloads = tuple(Workload(name=name) for name in names or ("flagship",))
-    return timing.measure(
-        KernelFolder(name="conv", path=tmp_path, workloads=workloads),
-        workloads,
-        gpu=H100,
-        fresh_processes=3,
-        seed=1,
-        timeout_s=10.0,
-    )
-
-
-def test_each_process_gives_its_median_and_a_summary(tmp_path, worker):
-    worker([LINE] * 3)
-    timings, signatures = measured(tmp_path)
+def test_each_process_gives_its_median_and_a_summary(measured):
+    made, orders = measured({})
+    timings = made.timings
     assert timings["flagship"].process_medians_ns == (102.0, 102.0, 102.0)
     summary = timings["flagship"].samples[0]
-    assert (summary.min_ns, summary.q1_ns, summary.q3_ns, summary.max_ns) == (100, 101, 103, 104)
     assert (summary.count, summary.sm_clock_mhz) == (5, 1980)
-    assert signatures == {"flagship": ("float32[4]", "3")}
+    assert made.signatures == {"flagship": ("float32[4]", "3")}
+    assert len({order["seed"] for order in orders}) == 3, "fresh inputs each"
+    assert {order["l2_bytes"] for order in orders} == {H100.l2_bytes}
 
 
-@pytest.mark.parametrize(
-    "lines",
-    [
-        [],
-        [LINE] * 2,
-        [LINE] * 4,
-        [LINE, LINE, "not json\n"],
-        [LINE, LINE, "[" * 100_000],
-        [LINE, LINE, "3\n"],
-        [LINE, LINE, {**LINE, "samples_ns": []}],
-        [LINE, LINE, {**LINE, "samples_ns": [-1.0]}],
-        [LINE, LINE, {**LINE, "samples_ns": ["x"]}],
-        [LINE, LINE, '{"samples_ns": NaN}\n'],
-        [LINE, LINE, {**LINE, "samples_ns": [float("nan")]}],
-        [LINE, LINE, {**LINE, "samples_ns": [float("inf")]}],
-        [LINE, LINE, {**LINE, "method": "guess"}],
-        [LINE, LINE, {**LINE, "method": "held_queue"}],
-        [LINE, LINE, {**LINE, "state": None}],
-        [LINE, LINE, {**LINE, "extra": 1}],
-        [LINE, LINE, {**LINE, "state": 5}],
-        [LINE, LINE, {**LINE, "signature": 5}],
-    ],
-)
-def test_too_few_too_many_and_unlike_lines_are_no_timing(tmp_path, worker, lines):
-    worker(lines, stderr="flagship: process 2 was ended by SIGSEGV")
-    gap = measured(tmp_path)[0]["flagship"]
+def test_the_base_revisions_kernel_is_measured_from_a_folder_of_its_own(measured):
+    base = BaseKernel(commit="a" * 40, source=b"# the base's kernel\n")
+    named = Base(commit=base.commit, kernel_sha256=base.sha256)
+    made, orders = measured({}, base=base, rules_base=named)
+    assert made.timings["flagship"].base.kernel_sha256 == base.sha256
+    folders = {Path(order["folder"]).parent.name for order in orders}
+    assert "base" in folders
+    assert len(folders) == 2
+    assert len({order["reference"] for order in orders}) == 1
+
+
+BAD = [
+    "not json",
+    "3",
+    "[" * 100_000,
+    '{"id": 0}',
+    json.dumps({**LINE, "samples_ns": {}}),
+    json.dumps({**LINE, "samples_ns": {"forward": []}}),
+    json.dumps({**LINE, "samples_ns": {"forward": ["x"]}}),
+    json.dumps({**LINE, "samples_ns": {"forward": [-1.0]}}),
+    json.dumps({**LINE, "samples_ns": {"forward": [0.0, 1.0]}}),
+    json.dumps({**LINE, "samples_ns": {"forward": [1e300]}}),
+    '{"id": 0, "samples_ns": {"forward": [NaN]}}',
+    json.dumps({**LINE, "samples_ns": {"forward": [float("nan")]}}),
+    json.dumps({**LINE, "states": 5}),
+    json.dumps({**LINE, "states": [None]}),
+    json.dumps({**LINE, "extra": 1}),
+    json.dumps({**LINE, "signature": 5}),
+    json.dumps({"id": 0, "failed": "passed", "message": "an invented reason"}),
+]
+
+
+@pytest.mark.parametrize("line", BAD, ids=range(len(BAD)))
+def test_a_line_that_is_not_in_order_is_no_timing(line):
+    _, answer = read_answer(line)
+    assert isinstance(answer, Lost)
+    assert answer.reason in {"crashed", "no_duration"}
+
+
+def test_a_call_that_takes_no_time_has_a_reason_of_its_own(measured):
+    none = {**LINE, "samples_ns": {"forward": [100.0, -3.0, 100.0]}}
+    made, _ = measured({"flagship:candidate": none})
+    assert made.timings["flagship"].reason == "no_duration"
+
+
+def test_a_worker_that_dies_loses_what_is_open_with_its_last_words(measured):
+    made, _ = measured({"flagship:candidate": "die"})
+    gap = made.timings["flagship"]
     assert isinstance(gap, NotMeasured)
-    assert (gap.status, gap.reason) == ("failed", "crashed")
+    assert gap.reason == "crashed"
     assert "SIGSEGV" in gap.message
+    assert "its last words" in gap.message
 
 
-def test_a_hang_is_told_apart_from_a_crash(tmp_path, worker):
-    worker([LINE], returncode=-9, timed_out=True)
-    assert measured(tmp_path)[0]["flagship"].reason == "timed_out"
-
-
-def test_one_workload_that_breaks_does_not_take_the_others_with_it(tmp_path, worker):
-    worker([LINE] * 3 + [{**LINE, "workload": "small"}])
-    timings, _ = measured(tmp_path, "flagship", "small")
-    assert isinstance(timings["flagship"], Timing)
-    assert timings["small"].reason == "crashed"
+def test_one_workload_that_breaks_does_not_take_the_others_with_it(measured):
+    broken = {"failed": "crashed", "message": "illegal memory access"}
+    made, _ = measured({"flagship:candidate": broken}, "flagship", "small")
+    assert "illegal memory access" in made.timings["flagship"].message
+    assert isinstance(made.timings["small"], Timing)
 
 
 @pytest.mark.parametrize(
     ("reason", "harmful"),
     [("hw_thermal_slowdown", True), ("hw_slowdown", True), ("sw_power_cap", False)],
 )
-def test_figures_of_a_gpu_that_slowed_itself_down_do_not_count(tmp_path, worker, reason, harmful):
-    throttled = {**LINE, "state": {**STATE, "throttle_reasons": [reason]}}
-    worker([LINE, LINE, throttled])
-    timed = measured(tmp_path)[0]["flagship"]
+def test_figures_of_a_gpu_that_slowed_itself_down_do_not_count(measured, reason, harmful):
+    throttled = {**LINE, "states": [STATE, {**STATE, "throttle_reasons": [reason]}]}
+    made, _ = measured({"flagship:candidate": throttled})
+    timed = made.timings["flagship"]
     assert isinstance(timed, NotMeasured) == harmful
     assert not harmful or (timed.reason == "throttled" and reason in timed.message)

@@ -1,0 +1,28 @@
+"""Holds one GPU's SM clock until its stdin ends, then gives it back. See `gate.clocks`."""
+
+from __future__ import annotations
+
+import signal
+import sys
+
+import pynvml
+
+
+def main(uuid: str, mhz: int) -> None:
+    """Says `locked` once it is; on a refusal, the driver's words."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    pynvml.nvmlInit()
+    handle = pynvml.nvmlDeviceGetHandleByUUID(uuid)
+    try:
+        pynvml.nvmlDeviceSetGpuLockedClocks(handle, mhz, mhz)
+        print("locked", flush=True)  # noqa: T201 - the protocol
+        sys.stdin.read()
+    except pynvml.NVMLError as error:
+        print(error, flush=True)  # noqa: T201
+    finally:
+        pynvml.nvmlDeviceResetGpuLockedClocks(handle)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]))

@@ -1,0 +1,340 @@
+"""How often each workload is timed, in which order, and when that is enough. No I/O of its own.
+
+Fresh processes come in looks (`gate.sequential`). Where a look leaves a suspect, the base
+revision's kernel is timed in turn with the candidate's, in random order, by the same looks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from statistics import median
+from typing import TYPE_CHECKING, Literal
+
+from gate.compare import status_of
+from gate.model import RUNTIME, BaseTiming, Canary, Method, NotMeasured, SampleSummary, Timing
+from gate.runtime import compare_in_turn, compare_with_stored
+from gate.sequential import LOOKS, next_look
+
+if TYPE_CHECKING:
+    import random
+
+    from gate.model import Comparison
+
+Arm = Literal["candidate", "base", "canary"]
+CANARY = ""  # no workload has this name
+METHODS: tuple[Method, ...] = ("cuda_graph", "held_queue", "events")
+# A card that throttles this often is not going to stop.
+MAX_RETAKEN = 6
+# Without a stored baseline there is nothing to decide: enough for an interval.
+UNDECIDED_PROCESSES = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """One fresh process: which code, under which workload, timed how."""
+
+    workload: str
+    arm: Arm
+    method: Method
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimedProcess:
+    """What one fresh process says; `medians_ns` by the name of what it timed."""
+
+    signature: tuple[str, ...]
+    medians_ns: Mapping[str, float]
+    summary: SampleSummary
+    batch: int
+    l2_flush_bytes: int
+    throttled: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lost:
+    """A process without figures: `reason` is `method` where another method may work."""
+
+    reason: str
+    message: str
+
+
+Take = Callable[[Sequence[Order]], Iterable[tuple[Order, TimedProcess | Lost]]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Base:
+    """The base revision's kernel file, as far as a timing names it."""
+
+    commit: str
+    kernel_sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What decides how long to go on.
+
+    `stored` holds the baseline's timings by workload; `processes` fixes their number instead;
+    `suspect` says why every workload is one from the start (a changed toolchain), or is empty.
+    """
+
+    stored: Mapping[str, Timing]
+    floor: float
+    processes: int | None = None
+    base: Base | None = None
+    suspect: str = ""
+
+
+@dataclass(slots=True)
+class _State:
+    """One workload on its way to a timing."""
+
+    method: Method = METHODS[0]
+    taken: dict[Arm, list[TimedProcess]] = field(default_factory=dict)
+    in_turn: dict[Arm, list[TimedProcess]] = field(default_factory=dict)
+    retaken: int = 0
+    gap: NotMeasured | None = None
+    base_gap: bool = False
+
+    def restart(self) -> None:
+        self.taken, self.in_turn = {}, {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampled:
+    timings: dict[str, Timing | NotMeasured]
+    signatures: dict[str, tuple[str, ...]]
+    canary: Canary | None
+
+
+class Sampler:
+    """Runs the looks. `say` is told what goes on, `overdue` whether time is up."""
+
+    def __init__(
+        self,
+        take: Take,
+        rules: Rules,
+        *,
+        order: random.Random,
+        say: Callable[[str], None] = lambda _: None,
+        overdue: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._take, self._rules, self._order = take, rules, order
+        self._say, self._overdue = say, overdue
+        self._states: dict[str, _State] = {}
+
+    def run(
+        self, workloads: Sequence[str], *, canary: bool, moved: Callable[[Canary], str]
+    ) -> Sampled:
+        """Time `workloads`; `moved` says whether a canary's figures suspect all of them."""
+        self._states = {name: _State() for name in workloads}
+        if canary:
+            self._states[CANARY] = _State()
+        self._look({name: self._first_look(name) for name in self._states})
+        seen = self._canary()
+        while undecided := self._undecided(workloads):
+            self._look(undecided)
+        suspicious = self._rules.suspect or (moved(seen) if seen else "")
+        self._confirm([name for name in workloads if suspicious or self._suspect(name)])
+        return Sampled(
+            timings={name: self._timing(name) for name in workloads},
+            signatures={
+                name: state.taken["candidate"][0].signature
+                for name, state in self._states.items()
+                if state.taken.get("candidate")
+            },
+            canary=seen,
+        )
+
+    # ------------------------------------------------------------------------------ looks
+
+    def _first_look(self, name: str) -> int:
+        if self._rules.processes and name != CANARY:
+            return self._rules.processes
+        return LOOKS[0] if name in self._rules.stored or name == CANARY else UNDECIDED_PROCESSES
+
+    def _undecided(self, workloads: Sequence[str]) -> dict[str, int]:
+        """The workloads that the next look may decide, with their number of processes then."""
+        if self._rules.processes or self._overdue():
+            return {}
+        looks = {
+            name: next_look(len(self._states[name].taken.get("candidate", ())))
+            for name in workloads
+            if self._states[name].gap is None and self._status(name) == "inconclusive"
+        }
+        return {name: look for name, look in looks.items() if look}
+
+    def _look(self, wanted: Mapping[str, int]) -> None:
+        """Take processes until each workload has as many as wanted, or cannot be timed."""
+        self._say(f"{max(wanted.values())} fresh processes of {_listed(wanted)}")
+        while orders := self._missing_candidates(wanted):
+            self._run(orders, lambda state: state.taken)
+
+    def _missing_candidates(self, wanted: Mapping[str, int]) -> list[Order]:
+        orders = []
+        for name, count in wanted.items():
+            state = self._states[name]
+            arm: Arm = "canary" if name == CANARY else "candidate"
+            missing = count - len(state.taken.get(arm, ())) if state.gap is None else 0
+            orders += [Order(workload=name, arm=arm, method=state.method)] * missing
+        return orders
+
+    def _run(
+        self, orders: list[Order], into: Callable[[_State], dict[Arm, list[TimedProcess]]]
+    ) -> None:
+        self._order.shuffle(orders)
+        for order, answer in self._take(orders):
+            state = self._states[order.workload]
+            if order.method != state.method or state.gap:
+                continue  # an answer that was overtaken by what another of its kind said
+            if isinstance(answer, Lost):
+                self._lost(state, order, answer)
+            elif answer.throttled:
+                _retake(state, answer)
+            else:
+                into(state).setdefault(order.arm, []).append(answer)
+
+    def _lost(self, state: _State, order: Order, answer: Lost) -> None:
+        following = METHODS.index(state.method) + 1
+        if order.arm == "base":
+            state.base_gap = True
+        elif answer.reason == "method" and order.arm == "candidate" and following < len(METHODS):
+            state.method = METHODS[following]
+            state.restart()
+        else:
+            state.gap = NotMeasured(status="failed", reason=answer.reason, message=answer.message)
+
+    # --------------------------------------------------------------------- the base revision
+
+    def _confirm(self, suspects: list[str]) -> None:
+        """Time the base revision's kernel and the candidate's in turn, look by look."""
+        if self._rules.base is None:
+            return
+        for look in LOOKS:
+            open_ones = [name for name in suspects if self._open_in_turn(name)]
+            if not open_ones or (self._overdue() and look > LOOKS[0]):
+                return
+            self._say(f"{look} processes in turn with the base revision: {_listed(open_ones)}")
+            while orders := self._missing_in_turn(open_ones, look):
+                self._run(orders, lambda state: state.in_turn)
+
+    def _missing_in_turn(self, names: list[str], look: int) -> list[Order]:
+        arms: tuple[Arm, ...] = ("candidate", "base")
+        return [
+            Order(workload=name, arm=arm, method=state.method)
+            for name in names
+            if (state := self._states[name]).gap is None and not state.base_gap
+            for arm in arms
+            for _ in range(look - len(state.in_turn.get(arm, ())))
+        ]
+
+    def _open_in_turn(self, name: str) -> bool:
+        state = self._states[name]
+        if state.gap or state.base_gap:
+            return False
+        base, ours = _medians(state.in_turn.get("base", ())), _medians(_ours(state))
+        if not base:
+            return True
+        against = self._against_stored(name) or compare_with_stored(
+            base, ours, floor=self._rules.floor
+        )
+        return status_of(RUNTIME, compare_in_turn(base, ours, like=against)) == "inconclusive"
+
+    # ---------------------------------------------------------------------------- verdicts
+
+    def _against_stored(self, name: str) -> Comparison | None:
+        stored, ours = self._rules.stored.get(name), self._states[name].taken.get("candidate")
+        if stored is None or not ours or stored.method != self._states[name].method:
+            return None
+        return compare_with_stored(
+            stored.process_medians_ns, _medians(ours), floor=self._rules.floor
+        )
+
+    def _status(self, name: str) -> str:
+        against = self._against_stored(name)
+        return status_of(RUNTIME, against) if against else ""
+
+    def _suspect(self, name: str) -> bool:
+        return self._status(name) in ("regressed", "inconclusive")
+
+    def _timing(self, name: str) -> Timing | NotMeasured:
+        state = self._states[name]
+        if state.gap:
+            return state.gap
+        ours = state.taken["candidate"]
+        timing = Timing(
+            method=state.method,
+            process_medians_ns=_medians(ours),
+            samples=tuple(process.summary for process in ours),
+            batch=ours[0].batch,
+            l2_flush_bytes=ours[0].l2_flush_bytes,
+            retaken=state.retaken,
+        )
+        base = state.in_turn.get("base")
+        if not base or self._rules.base is None or state.base_gap:
+            return timing
+        return replace(
+            timing,
+            base=BaseTiming(
+                commit=self._rules.base.commit,
+                kernel_sha256=self._rules.base.kernel_sha256,
+                process_medians_ns=_medians(base),
+                candidate_medians_ns=_medians(_ours(state)),
+            ),
+        )
+
+    def _canary(self) -> Canary | None:
+        taken = self._states[CANARY].taken.get("canary") if CANARY in self._states else None
+        if not taken:
+            return None
+        return Canary(
+            copy_ns=tuple(process.medians_ns["copy"] for process in taken),
+            compute_ns=tuple(process.medians_ns["compute"] for process in taken),
+        )
+
+
+def _ours(state: _State) -> list[TimedProcess]:
+    return state.in_turn.get("candidate", [])
+
+
+def _medians(processes: Sequence[TimedProcess]) -> tuple[float, ...]:
+    return tuple(process.medians_ns["forward"] for process in processes)
+
+
+def _retake(state: _State, answer: TimedProcess) -> None:
+    """Figures of a card that slowed itself down are taken again, and counted."""
+    state.retaken += 1
+    if state.retaken > MAX_RETAKEN:
+        reasons = ", ".join(answer.throttled)
+        state.gap = NotMeasured(
+            status="failed",
+            reason="throttled",
+            message=f"the GPU slowed itself down again and again: {reasons}",
+        )
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(name or "the canary" for name in names)
+
+
+def summarise(samples_ns: Sequence[float], sm_clock_mhz: int | None, digits: int) -> SampleSummary:
+    """Five points of one process's samples, in nanoseconds to `digits` decimals."""
+    ordered = sorted(samples_ns)
+    last = len(ordered) - 1
+
+    def at(share: float) -> float:
+        position = share * last
+        below = int(position)
+        weight = position - below
+        value = ordered[below] * (1 - weight) + ordered[min(below + 1, last)] * weight
+        return round(value, digits)
+
+    return SampleSummary(
+        count=len(ordered),
+        min_ns=at(0.0),
+        q1_ns=at(0.25),
+        median_ns=round(median(ordered), digits),
+        q3_ns=at(0.75),
+        max_ns=at(1.0),
+        sm_clock_mhz=sm_clock_mhz,
+    )

@@ -108,9 +108,7 @@ def read_state(uuid: str, *, siblings: bool = False) -> GpuState:
     power = _ask(pynvml.nvmlDeviceGetPowerUsage, handle)
     limit = _ask(pynvml.nvmlDeviceGetEnforcedPowerLimit, handle)
     running = _ask(pynvml.nvmlDeviceGetComputeRunningProcesses, handle)
-    others = (
-        None if running is None else [p for p in running if not _ours(p.pid, siblings=siblings)]
-    )
+    others = [p for p in running or () if not _ours(p.pid, siblings=siblings)]
     mig = _ask(pynvml.nvmlDeviceGetMigMode, handle)
     ecc = _ask(pynvml.nvmlDeviceGetEccMode, handle)
     return GpuState(

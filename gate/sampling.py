@@ -41,7 +41,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimedProcess:
-    """What one fresh process says; `medians_ns` by the name of what it timed."""
+    """What one fresh process says; `medians_ns` and `samples_ns` by the name of what it timed."""
 
     signature: tuple[str, ...]
     medians_ns: Mapping[str, float]
@@ -49,6 +49,7 @@ class TimedProcess:
     batch: int
     l2_flush_bytes: int
     throttled: tuple[str, ...] = ()
+    samples_ns: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

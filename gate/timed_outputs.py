@@ -28,9 +28,18 @@ def disagreement(timed: Any, apart: Any) -> str:
     if [t.shape for t in ours] != [t.shape for t in theirs]:
         return "a timed call gives tensors of other shapes than a call apart"
     for number, (one, other) in enumerate(zip(ours, theirs, strict=True)):
+        if one.numel() and one.data_ptr() == other.data_ptr():
+            return f"output {number} of a timed call is the very memory of another call's"
         if not _agree(one, other):
             return f"output {number} of a timed call is not what a call apart computes"
     return ""
+
+
+def unmoved(before: Any, after: Any) -> bool:
+    """Whether no floating-point output has another value than before; poison counts as none."""
+    pairs = zip(tensors(before), tensors(after), strict=True)
+    held = [(a, b) for a, b in pairs if b.is_floating_point() and b.numel()]
+    return bool(held) and all(torch.equal(a, b) or bool(b.isnan().all()) for a, b in held)
 
 
 def _agree(one: torch.Tensor, other: torch.Tensor) -> bool:

@@ -214,4 +214,5 @@ def _timed(plain: dict[str, Any]) -> TimedProcess | Lost:
         batch=answer.batch,
         l2_flush_bytes=answer.l2_flush_bytes,
         throttled=tuple(sorted(reasons & HARMFUL_REASONS)),
+        samples_ns=answer.samples_ns,
     )

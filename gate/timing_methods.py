@@ -62,7 +62,7 @@ class MethodFails(Exception):
 class Subject:
     """What is timed: `forward` and the `flush` before it only enqueue work.
 
-    `refresh` writes fresh values into the inputs' memory and takes `refresh_seconds`.
+    `refresh` writes fresh values into the memory of `inputs` and takes `refresh_seconds`.
     """
 
     forward: Callable[[], Any]
@@ -70,6 +70,7 @@ class Subject:
     refresh: Callable[[], None]
     refresh_seconds: float
     batch: int
+    inputs: tuple[torch.Tensor, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

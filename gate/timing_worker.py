@@ -31,8 +31,8 @@ from gate.environment import read_state
 from gate.kernels import Workload
 from gate.problem import construct_candidate, describe, draw_inputs, load_reference
 from gate.processes import die_with_parent, signal_name
-from gate.tensors import tensors
-from gate.timed_outputs import disagreement, poison
+from gate.tensors import fingerprint, map_tensors, tensors
+from gate.timed_outputs import disagreement, poison, unmoved
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,6 +95,7 @@ def _workload(order: dict[str, Any]) -> Ready:
         refresh=refresh,
         refresh_seconds=seconds,
         batch=batch,
+        inputs=tuple(held),
     )
     return Ready(
         prepared={"forward": (subject, methods.prepare(subject, order["method"]))},
@@ -146,10 +147,15 @@ def _measured(ready: Ready, order: dict[str, Any]) -> dict[str, Any]:
 
 
 def _wrong_output(subject: methods.Subject, prepared: methods.Prepared) -> str:
-    """How the outputs of the last timed call differ from a call of its own on the same inputs."""
+    """How a timed call's outputs are not those of a call of its own on the same fresh inputs."""
+    before = map_tensors(torch.clone, prepared.last())
+    was = [fingerprint(tensor) for tensor in subject.inputs]
     subject.refresh()
+    other_inputs = was != [fingerprint(tensor) for tensor in subject.inputs]
     poison(prepared.last())
     timed = prepared.last()
+    if other_inputs and unmoved(before, timed):
+        return "a timed call gives the same whatever its inputs are"
     return disagreement(timed, subject.forward())
 
 

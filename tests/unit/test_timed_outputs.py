@@ -4,14 +4,14 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from gate.timed_outputs import disagreement, poison  # noqa: E402
+from gate.timed_outputs import disagreement, poison, unmoved  # noqa: E402
 
 VALUES = torch.linspace(-1.0, 1.0, 101)
 
 
 def test_equal_outputs_agree_nested_and_with_nan():
     outputs = (VALUES, [VALUES.half(), torch.tensor([math.nan, 1.0])], 3)
-    assert disagreement(outputs, outputs) == ""
+    assert disagreement(outputs, (VALUES.clone(), [t.clone() for t in outputs[1]], 3)) == ""
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
@@ -52,3 +52,15 @@ def test_poisoned_outputs_disagree_until_they_are_written_again():
     assert disagreement(output, VALUES)
     output.copy_(VALUES)
     assert disagreement(output, VALUES) == ""
+
+
+def test_one_memory_for_two_calls_is_a_fault():
+    assert "very memory" in disagreement(VALUES, VALUES)
+
+
+def test_outputs_that_do_not_move_with_their_inputs_are_seen():
+    assert unmoved([VALUES], [VALUES.clone()])
+    assert unmoved([VALUES], [torch.full_like(VALUES, math.nan)])
+    assert not unmoved([VALUES], [VALUES + 1])
+    assert not unmoved([VALUES, VALUES], [VALUES.clone(), VALUES + 1])
+    assert not unmoved([torch.ones(3, dtype=torch.int64)], [torch.ones(3, dtype=torch.int64)])

@@ -1,0 +1,110 @@
+"""Collects fresh-process timings of the first kernel, with and without planted slowdowns.
+
+`python -m benchmarks.pool OUT.jsonl MACHINE PROCESSES PLANTED SECONDS` on a machine with a GPU: for
+each benchmarked workload PROCESSES fresh processes of the kernel as it is and PLANTED of each
+slowed-down one, in random order, one JSON line each (see `benchmarks/judge_pool.py`). It stops
+after SECONDS; arms are named by their true size, measured at the end.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import fmean, median
+
+from benchmarks.planted import slower
+from gate import processes, timing_worker
+from gate.environment import find_gpu, worker_environment
+from gate.kernels import load_folder
+from gate.sampling import Lost, Order, TimedProcess
+from gate.timing import Worker
+
+SIZES = {"flagship": "large", "medium": "medium", "small": "small"}
+SHARES = {"flagship": (50, 100), "medium": (25, 50, 80), "small": (3, 6, 10)}
+AT_A_TIME = 40
+UNCHANGED = "A"
+
+
+def main(out: Path, machine: str, count: int, planted: int, seconds: float) -> None:
+    started, gpu = time.monotonic(), find_gpu()
+    folder = load_folder(Path("kernels/depthwise_conv_h"))
+    workloads = {w.name: w for w in folder.workloads if w.benchmark}
+    source = folder.kernel_file.read_text()
+    with tempfile.TemporaryDirectory(prefix="gate-pool-") as name:
+        scratch = Path(name)
+        folders = {UNCHANGED: folder.path.resolve()}
+        for share in sorted({share for shares in SHARES.values() for share in shares}):
+            folders[str(share)] = scratch / str(share) / folder.name
+            folders[str(share)].mkdir(parents=True)
+            (folders[str(share)] / "kernel.py").write_text(slower(source, share))
+        orders = [
+            Order(workload=w, arm=arm, method="cuda_graph")
+            for w in workloads
+            for arm, times in [(UNCHANGED, count), *((str(s), planted) for s in SHARES[w])]
+            for _ in range(times)
+        ]
+        random.shuffle(orders)
+        with processes.Conversation(
+            [sys.executable, "-m", timing_worker.__name__],
+            env=worker_environment(scratch, gpu),
+            cwd=scratch,
+        ) as conversation:
+            worker = Worker(
+                conversation,
+                gpu,
+                folders,
+                reference=folder.reference_file.resolve(),
+                workloads=workloads,
+                seed=random.randrange(2**31),
+            )
+            taken = []
+            while orders and time.monotonic() - started < seconds:
+                batch, orders = orders[:AT_A_TIME], orders[AT_A_TIME:]
+                taken += worker.take(batch)
+    write(out, machine, gpu.name, taken)
+    print(f"{len(taken)} processes in {time.monotonic() - started:.0f} s, {len(orders)} left out")
+
+
+def write(
+    out: Path, machine: str, gpu: str, taken: list[tuple[Order, TimedProcess | Lost]]
+) -> None:
+    lost = [answer for _, answer in taken if isinstance(answer, Lost)]
+    print(f"{len(lost)} lost: {lost[:1]}")
+    by_arm: dict[tuple[str, str], list[TimedProcess]] = {}
+    for order, answer in taken:
+        if not isinstance(answer, Lost):
+            by_arm.setdefault((order.workload, order.arm), []).append(answer)
+    with out.open("w") as stream:
+        for (workload, arm), answers in sorted(by_arm.items()):
+            own = by_arm.get((workload, UNCHANGED), answers)
+            true = fmean(map(forward, answers)) / fmean(map(forward, own)) - 1
+            label = UNCHANGED if arm == UNCHANGED else f"+{true * 100:.1f}%"
+            clocks = median(a.summary.sm_clock_mhz or 0 for a in answers)
+            middle = median(map(forward, answers))
+            print(
+                f"{workload} {arm}: {len(answers)} processes, {middle:.1f} ns, "
+                f"true size {true * 100:+.3f} %, {clocks} MHz"
+            )
+            for answer in answers:
+                line = {
+                    "size": SIZES[workload],
+                    "arm": label,
+                    "machine": machine,
+                    "gpu": gpu,
+                    "samples_ns": list(answer.samples_ns["forward"]),
+                    "median_ns": forward(answer),
+                }
+                stream.write(json.dumps(line) + "\n")
+
+
+def forward(process: TimedProcess) -> float:
+    return process.medians_ns["forward"]
+
+
+if __name__ == "__main__":
+    file, label, processes_each, planted_each, limit = sys.argv[1:]
+    main(Path(file), label, int(processes_each), int(planted_each), float(limit))

@@ -154,7 +154,7 @@ class Worker:
             "gpu": self._gpu.uuid,
             "sm_count": self._gpu.sm_count,
             "l2_bytes": self._gpu.l2_bytes,
-            "memory_bytes": self._gpu.memory_bytes,
+            "compute_capability": self._gpu.compute_capability,
             "timeout_s": PROCESS_SECONDS,
         }
         if order.workload != CANARY:

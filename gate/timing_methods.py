@@ -3,7 +3,7 @@
 A sample is the GPU time of one call with a cold L2, in nanoseconds:
 
 - `cuda_graph`: a CUDA graph of (flush, forward) repeated, less a graph of the flushes alone, over
-  the repetitions. Nothing of the host is in it.
+  the repetitions. Nothing of the host is in it: replays follow each other without a gap.
 - `held_queue`: event pairs around each call, all enqueued while a spin kernel holds the GPU, so
   that the host's launch jitter stays out; for what a graph cannot capture. It reads a constant of
   3 to 4 us more, hence the method is part of a timing's identity.
@@ -15,6 +15,7 @@ The names of torch that are used after the candidate's code ran are bound here, 
 
 from __future__ import annotations
 
+import itertools
 import random
 import time
 from collections.abc import Callable
@@ -27,16 +28,19 @@ import torch
 if TYPE_CHECKING:
     from gate.model import Method
 
-# Clocks need 0.3 s of work on an H100 until they stay; then two neighbouring samples must agree.
-WARM_SECONDS = 0.3
+# Warm-up ends when two neighbouring rounds agree, so that a card whose clocks rise takes longer.
+WARM_SECONDS = 0.1
 MAX_WARM_SECONDS = 1.5
 STEADY = 0.01
-SAMPLES = 10
-MIN_SAMPLES = 3
-SAMPLING_SECONDS = 2.0
+# Rounds differ in their inputs; the samples of one follow each other without a gap.
+ROUNDS = 3
+SAMPLES_A_ROUND = 4
+# A forward call of a second has to do with fewer.
+ROUND_SECONDS = 1.0
 # One replay of a batch should be long against the events' resolution and short against a budget.
-BATCH_SECONDS = 0.02
-MAX_BATCH = 50
+BATCH_SECONDS = 0.015
+MAX_BATCH = 200
+MAX_HELD_BATCH = 50
 ESTIMATING_CALLS = 3
 # Host time allowed to enqueue one call of a held batch, generous by an order of magnitude.
 ENQUEUE_SECONDS = 200e-6
@@ -62,13 +66,12 @@ class MethodFails(Exception):
 class Subject:
     """What is timed: `forward` and the `flush` before it only enqueue work.
 
-    `refresh` writes fresh values into the memory of `inputs` and takes `refresh_seconds`.
+    `refresh` writes fresh values into the memory of `inputs`.
     """
 
     forward: Callable[[], Any]
     flush: Callable[[], Any]
     refresh: Callable[[], None]
-    refresh_seconds: float
     batch: int
     inputs: tuple[torch.Tensor, ...] = ()
 
@@ -77,10 +80,11 @@ class Subject:
 class Prepared:
     """A subject made ready to be timed by one method.
 
-    `sample` gives nanoseconds; `last` repeats the last timed call and gives its outputs.
+    `round` takes so many samples and gives their nanoseconds; `last` repeats the last timed call
+    and gives its outputs.
     """
 
-    sample: Callable[[], float]
+    round: Callable[[int], list[float]]
     last: Callable[[], Any]
 
 
@@ -100,35 +104,33 @@ def prepare(subject: Subject, method: Method) -> Prepared:
         case "cuda_graph":
             return _prepare_graph(subject)
         case "held_queue":
-            return Prepared(lambda: _held_sample(subject), subject.forward)
+            return Prepared(lambda n: [_held_sample(subject) for _ in range(n)], subject.forward)
         case "events":
-            return Prepared(lambda: _event_sample(subject), subject.forward)
+            return Prepared(lambda n: [_event_sample(subject) for _ in range(n)], subject.forward)
 
 
 def take_samples(
     subject: Subject, prepared: Prepared, after_each: Callable[[], None]
 ) -> list[float]:
-    """Warm up, then sample, each time on other values as far as drawing them is cheap."""
-    seconds = _warm_up(prepared.sample)
-    count = max(MIN_SAMPLES, min(SAMPLES, int(SAMPLING_SECONDS / seconds)))
-    refreshed_every = 1 + int(count * subject.refresh_seconds / SAMPLING_SECONDS)
-    samples = []
-    for index in range(count):
-        if index % refreshed_every == 0:
-            subject.refresh()
-        samples.append(prepared.sample())
+    """Warm up, then sample in rounds, each on other values in the inputs' memory."""
+    seconds = _warm_up(prepared)
+    size = max(1, min(SAMPLES_A_ROUND, int(ROUND_SECONDS / seconds)))
+    samples: list[float] = []
+    for _ in range(ROUNDS):
+        subject.refresh()
+        samples += prepared.round(size)
         after_each()
     return samples
 
 
-def _warm_up(sample: Callable[[], float]) -> float:
-    """Sample until the pace is steady; the seconds that one sample takes."""
+def _warm_up(prepared: Prepared) -> float:
+    """Go on until the pace is steady; the seconds that one sample takes."""
     started = now = _clock()
-    before, last, taken = 0.0, sample(), 1
+    before, last, taken = 0.0, prepared.round(1)[0], 1
     while (elapsed := (now := _clock()) - started) < MAX_WARM_SECONDS:
         if elapsed >= WARM_SECONDS and abs(last - before) <= STEADY * abs(last):
             break
-        before, last, taken = last, sample(), taken + 1
+        before, last, taken = last, prepared.round(1)[0], taken + 1
     return (now - started) / taken
 
 
@@ -150,25 +152,30 @@ def _prepare_graph(subject: Subject) -> Prepared:
     except RuntimeError as error:
         raise MethodFails(f"it cannot be captured: {error}") from error
 
-    def sample() -> float:
-        parts = [(full, 1.0), (flushes, -1.0)]
+    def round_of(samples: int) -> list[float]:
+        parts = [full, flushes]
         random.shuffle(parts)
-        return sum(sign * _replay_ns(graph) for graph, sign in parts) / subject.batch
+        times = {graph: _replay_ns(graph, samples) for graph in parts}
+        pairs = zip(times[full], times[flushes], strict=True)
+        return [(whole - flush) / subject.batch for whole, flush in pairs]
 
     def last() -> Any:
         _replay(full)
         return output
 
-    return Prepared(sample, last)
+    return Prepared(round_of, last)
 
 
-def _replay_ns(graph: Any) -> float:
-    start, stop = _pair()
-    _record(start)
+def _replay_ns(graph: Any, times: int) -> list[float]:
+    """Replays back to back; the one before them takes the launch of an idle GPU on itself."""
+    marks = [_Event(enable_timing=True) for _ in range(times + 1)]
     _replay(graph)
-    _record(stop)
+    for mark in marks[:-1]:
+        _record(mark)
+        _replay(graph)
+    _record(marks[-1])
     _synchronize()
-    return float(_elapsed_ms(start, stop)) * 1e6
+    return [float(_elapsed_ms(a, b)) * 1e6 for a, b in itertools.pairwise(marks)]
 
 
 # --------------------------------------------------------------------- held_queue and events
@@ -176,9 +183,9 @@ def _replay_ns(graph: Any) -> float:
 
 def _held_sample(subject: Subject) -> float:
     """One batch of event pairs, all enqueued before the GPU is let go."""
-    pairs = [_pair() for _ in range(subject.batch)]
+    pairs = [_pair() for _ in range(min(subject.batch, MAX_HELD_BATCH))]
     released = _Event()
-    _spin(int(SPIN_CLOCK_HZ * ENQUEUE_SECONDS * subject.batch))
+    _spin(int(SPIN_CLOCK_HZ * ENQUEUE_SECONDS * len(pairs)))
     _record(released)
     for start, stop in pairs:
         subject.flush()
@@ -193,7 +200,7 @@ def _held_sample(subject: Subject) -> float:
 
 
 def _event_sample(subject: Subject) -> float:
-    pairs = [_pair() for _ in range(subject.batch)]
+    pairs = [_pair() for _ in range(min(subject.batch, MAX_HELD_BATCH))]
     for start, stop in pairs:
         subject.flush()
         _record(start)

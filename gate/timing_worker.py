@@ -2,15 +2,14 @@
 
 Torch is imported once and CUDA is started only in the forks, so a further process costs the start
 of a context and not the import. Orders do not share a context: what one leaves behind in the
-allocator moved the next by up to 9 % (benchmarks/RESULTS.md). Forks get ready side by side, which
-is mostly the host's work, and are timed one at a time, while the others wait without any.
+allocator moved the next by up to 9 %. Forks do not overlap either: with other contexts on the GPU
+memory comes to lie elsewhere, and medians spread by 0.2 to 2 % (benchmarks/RESULTS.md).
 
 Reads one request a line from stdin (see `gate.timing`) and answers each of its orders with a line.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import select
@@ -18,15 +17,14 @@ import signal
 import sys
 import time
 import traceback
-from collections import deque
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import torch
 
 from gate import timing_methods as methods
-from gate.canary import canary_calls
+from gate.canary import canary_calls, compiled_for
 from gate.environment import read_state
 from gate.kernels import Workload
 from gate.problem import construct_candidate, describe, draw_inputs, load_reference
@@ -34,14 +32,6 @@ from gate.processes import die_with_parent, signal_name
 from gate.tensors import fingerprint, map_tensors, tensors
 from gate.timed_outputs import disagreement, poison, unmoved
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-# Forks that are made ready side by side; the memory of the card may allow fewer.
-MAX_WIDTH = 4
-# A context and its modules take about half a gigabyte that torch does not count.
-CONTEXT_BYTES = 6e8
-USABLE_SHARE = 0.8
 LINE_BYTES = 1_000_000
 WORDS = 2000
 CANARY = ""  # no workload has this name
@@ -59,23 +49,19 @@ class Ready:
 # ------------------------------------------------------------------------ the fork's side
 
 
-def run_order(order: dict[str, Any], go: int, answer: int) -> None:
-    """Get ready, say so, wait for the word, measure, answer."""
+def run_order(order: dict[str, Any]) -> dict[str, Any]:
+    """The line that answers `order`."""
     with torch.no_grad():
         ready = _canary(order) if order["workload"] == CANARY else _workload(order)
         torch.cuda.synchronize()
-        _send(answer, {"ready": torch.cuda.memory_reserved()})
-        os.read(go, 1)
-        _send(answer, _measured(ready, order))
+        return _measured(ready, order)
 
 
 def _workload(order: dict[str, Any]) -> Ready:
     workload = Workload.from_json(order["definition"])
     reference = load_reference(Path(order["reference"]), workload.constants)
-    seed, started = order["seed"], time.perf_counter()
+    seed = order["seed"]
     inputs, init = draw_inputs(reference, workload, device="cuda", seed=seed)
-    torch.cuda.synchronize()
-    seconds = time.perf_counter() - started
     candidate = construct_candidate(Path(order["folder"]), init, workload, device="cuda", seed=seed)
     held, seeds = tensors(inputs), iter(range(seed + 1, seed + 10_000))
 
@@ -93,7 +79,6 @@ def _workload(order: dict[str, Any]) -> Ready:
         forward=forward,
         flush=_flush(order).zero_,
         refresh=refresh,
-        refresh_seconds=seconds,
         batch=batch,
         inputs=tuple(held),
     )
@@ -113,7 +98,6 @@ def _canary(order: dict[str, Any]) -> Ready:
             forward=call,
             flush=flush,
             refresh=lambda: None,
-            refresh_seconds=0.0,
             batch=methods.estimate_batch(call),
         )
         prepared[name] = (subject, methods.prepare(subject, "cuda_graph"))
@@ -169,62 +153,35 @@ def _send(pipe: int, line: dict[str, Any]) -> None:
 
 
 class Fork:
-    """One order in a process of its own, and the two pipes to it."""
+    """One order in a process of its own, and the pipe from it."""
 
-    def __init__(self, order: dict[str, Any], private: list[int]) -> None:
-        self.order, self.bytes = order, 0.0
-        self.lost: dict[str, Any] | None = None
-        self._buffer = b""
+    def __init__(self, order: dict[str, Any], private: int) -> None:
+        self._order, self._buffer = order, b""
         self._deadline = time.monotonic() + order["timeout_s"]
-        go_read, self._go = os.pipe()
-        self._answer, answer_write = os.pipe()
+        self._pipe, answer = os.pipe()
         self._pid = os.fork()
         if self._pid == 0:
-            for fd in (self._go, self._answer, *private):
-                os.close(fd)
-            _run_child(order, go_read, answer_write)
-        os.close(go_read)
-        os.close(answer_write)
+            os.close(self._pipe)
+            os.close(private)
+            _run_child(order, answer)
+        os.close(answer)
 
-    @property
-    def private(self) -> tuple[int, int]:
-        """What no other fork may hold."""
-        return self._go, self._answer
-
-    def wait_ready(self) -> None:
+    def answer(self) -> dict[str, Any]:
+        """What became of the order; the fork is over."""
         line = self._line()
-        ready = line.get("ready")
-        if isinstance(ready, int):
-            self.bytes = ready + CONTEXT_BYTES
-        else:
-            self.lost = line
-
-    def measure(self) -> dict[str, Any]:
-        """The answer to the order, whatever became of it; the fork is over."""
-        self._deadline = time.monotonic() + self.order["timeout_s"]
-        if self.lost is None:
-            with contextlib.suppress(BrokenPipeError):  # it died: its answer says so
-                os.write(self._go, b"g")
-        answer = self.lost or self._line()
-        self.end()
-        return {**answer, "id": self.order["id"]}
-
-    def end(self) -> None:
-        """Kill it where it still runs, and reap it."""
+        os.close(self._pipe)
         if self._pid:
-            for fd in self.private:
-                os.close(fd)
             os.kill(self._pid, signal.SIGKILL)
             os.waitpid(self._pid, 0)
-            self._pid = 0
+        return {**line, "id": self._order["id"]}
 
     def _line(self) -> dict[str, Any]:
         while b"\n" not in self._buffer and len(self._buffer) < LINE_BYTES:
             left = self._deadline - time.monotonic()
-            if left <= 0 or not select.select([self._answer], [], [], left)[0]:
-                seconds = self.order["timeout_s"]
+            if left <= 0 or not select.select([self._pipe], [], [], left)[0]:
+                seconds = self._order["timeout_s"]
                 return {"failed": "timed_out", "message": f"it took more than {seconds:.0f} s"}
-            data = os.read(self._answer, 65_536)
+            data = os.read(self._pipe, 65_536)
             if not data:
                 return {"failed": "crashed", "message": self._how_it_ended()}
             self._buffer += data
@@ -234,8 +191,6 @@ class Fork:
     def _how_it_ended(self) -> str:
         status = os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
         self._pid = 0
-        for fd in self.private:
-            os.close(fd)
         if status < 0:
             return f"it was ended by {signal_name(-status)}"
         return f"it exited with {status} before it answered"
@@ -252,14 +207,14 @@ def _read_line(line: bytes) -> dict[str, Any]:
     return {"failed": "crashed", "message": "its answer cannot be read"}
 
 
-def _run_child(order: dict[str, Any], go: int, answer: int) -> NoReturn:
+def _run_child(order: dict[str, Any], answer: int) -> NoReturn:
     """Never returns into the server's code, whatever the candidate raises."""
     status = 1
     try:
         die_with_parent()
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         try:
-            run_order(order, go, answer)
+            _send(answer, run_order(order))
         except methods.MethodFails as failure:
             _send(answer, {"failed": "method", "message": str(failure)[:1000]})
         status = 0
@@ -270,38 +225,14 @@ def _run_child(order: dict[str, Any], go: int, answer: int) -> NoReturn:
         os._exit(status)  # threads that the candidate left behind must not keep it alive
 
 
-def serve(orders: list[dict[str, Any]], private: list[int]) -> Iterator[dict[str, Any]]:
-    """An answer to each order; what fails beside others is tried again alone."""
-    waiting, alone = deque(orders), deque[dict[str, Any]]()
-    width, largest = 1, 0.0
-    while waiting or alone:
-        queue, count = (waiting, width) if waiting else (alone, 1)
-        group = [queue.popleft() for _ in range(min(count, len(queue)))]
-        forks: list[Fork] = []
-        for order in group:
-            held = [fd for fork in forks for fd in fork.private]
-            forks.append(Fork(order, [*private, *held]))
-        for fork in forks:
-            fork.wait_ready()
-            largest = max(largest, fork.bytes)
-        for fork in forks:
-            answer = fork.measure()
-            if answer.get("failed") == "crashed" and len(forks) > 1:
-                alone.append(fork.order)
-            else:
-                yield answer
-        if largest:
-            usable = USABLE_SHARE * orders[0]["memory_bytes"]
-            width = max(1, min(MAX_WIDTH, int(usable / largest)))
-
-
 def main() -> None:
     die_with_parent()
     answers = os.dup(1)
     os.dup2(2, 1)  # what anybody prints is no answer
     for line in sys.stdin:
-        for answer in serve(json.loads(line), [answers]):
-            _send(answers, answer)
+        for order in json.loads(line):
+            compiled_for(order["compute_capability"])  # what it makes Triton load, forks inherit
+            _send(answers, Fork(order, answers).answer())
 
 
 if __name__ == "__main__":

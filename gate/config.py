@@ -10,8 +10,9 @@ from typing import Any, Literal
 import cattrs
 
 from gate.errors import InvalidConfiguration
+from gate.gpus.architectures import KNOWN_TARGETS, architecture_for
 from gate.model import GATED_METRICS
-from gate.schemas import schema_errors
+from gate.schemas import schema, schema_errors
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,12 +44,19 @@ class Config:
 def load_config(start: Path) -> Config:
     """The configuration of the nearest pyproject.toml at or above `start`.
 
-    Raises InvalidConfiguration, naming the key, where `[tool.gate]` does not fit its schema.
+    Raises InvalidConfiguration, naming the key, where `[tool.gate]` does not fit its schema or its
+    target is none that the gate knows.
     """
     file = _nearest(start.resolve())
     table = _table(file) if file else {}
     for place, message in schema_errors("config", table):
-        raise InvalidConfiguration(f"{file}: [tool.gate] {place}: {message}")
+        raise InvalidConfiguration(f"{file}: [tool.gate] {place}: {message}", hint=_known_keys())
+    target = table.get("target")
+    if target and architecture_for(target) is None:
+        raise InvalidConfiguration(
+            f"{file}: [tool.gate] $.target: the gate has no figures of {target}",
+            hint=f"known targets: {', '.join(KNOWN_TARGETS)}",
+        )
     root = file.parent if file else start.resolve()
     paths = {
         "root": root,
@@ -67,7 +75,18 @@ def _table(file: Path) -> dict[str, Any]:
     try:
         with file.open("rb") as stream:
             tool = tomllib.load(stream).get("tool", {})
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise InvalidConfiguration(f"{file} cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidConfiguration(f"{file} is not TOML: {error}") from error
-    table: dict[str, Any] = tool.get("gate", {})
+    table: Any = tool.get("gate", {}) if isinstance(tool, dict) else None
+    if not isinstance(table, dict):
+        name = "tool.gate" if isinstance(tool, dict) else "tool"
+        raise InvalidConfiguration(
+            f"{file}: {name} is not a table", hint=f"write [tool.gate]; {_known_keys()}"
+        )
     return table
+
+
+def _known_keys() -> str:
+    return f"its keys are {', '.join(schema('config')['properties'])}"

@@ -102,3 +102,12 @@ def test_bytes_that_are_no_text_do_not_matter():
 def test_an_absent_program_is_an_error_of_the_caller():
     with pytest.raises(FileNotFoundError):
         run(["/nonexistent/program"], timeout_s=1.0)
+
+
+def test_what_nohup_started_outlives_its_terminal():
+    source = "import signal; from gate.processes import end_on_termination as e; e(); "
+    source += "signal.raise_signal(signal.SIGHUP); print('still here')"
+    ended = subprocess.run(
+        ["nohup", sys.executable, "-c", source], capture_output=True, text=True, check=False
+    )
+    assert (ended.returncode, ended.stdout) == (0, "still here\n")

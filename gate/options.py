@@ -16,29 +16,36 @@ FILE = click.Path(dir_okay=False, readable=False, path_type=Path, allow_dash=Tru
 
 
 def measuring_options(command: Callable[..., None]) -> Callable[..., None]:
-    for option in (
-        click.argument("kernels", nargs=-1),
-        click.option(
-            "--gpu",
-            type=click.Choice(["auto", "require", "skip"]),
-            help="auto measures where there is a GPU; the default is require when CI=true.",
-        ),
-        click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Repeat a run's inputs."),
-        click.option(
-            "--processes",
-            type=click.IntRange(3, 100),
-            help="Fresh processes that time each workload.",
-        ),
+    # Click lists what is applied last first.
+    for option in reversed(
+        (
+            click.argument("kernels", nargs=-1),
+            click.option(
+                "--gpu",
+                type=click.Choice(["auto", "require", "skip"]),
+                help="auto measures where there is a GPU; the default is require when CI=true.",
+            ),
+            click.option(
+                "--seed", type=click.IntRange(0, 2**32 - 1), help="Repeat a run's inputs."
+            ),
+            click.option(
+                "--processes",
+                type=click.IntRange(3, 100),
+                help="Fresh processes that time each workload.",
+            ),
+        )
     ):
         command = option(command)
     return command
 
 
 def report_options(command: Callable[..., None]) -> Callable[..., None]:
-    for name, what in (
-        ("json", "Write the verdict as JSON; - is stdout."),
-        ("markdown", "Write it as Markdown."),
-        ("junit", "Write it as JUnit XML."),
+    for name, what in reversed(
+        (
+            ("json", "Write the verdict as JSON; - is stdout."),
+            ("markdown", "Write it as Markdown."),
+            ("junit", "Write it as JUnit XML."),
+        )
     ):
         option = click.option(
             f"--{name}", f"{name}_file", type=FILE, callback=destination, help=what

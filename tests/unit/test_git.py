@@ -31,3 +31,23 @@ def test_without_git_it_says_so(project, monkeypatch):
     monkeypatch.setenv("PATH", "")
     with pytest.raises(InvalidConfiguration, match="git is not installed"):
         git("status", cwd=project.root)
+
+
+def test_outside_of_a_repository_it_says_what_to_do(tmp_path):
+    with pytest.raises(InvalidConfiguration, match="is in no git repository") as caught:
+        head_commit(tmp_path)
+    assert caught.value.hint.startswith("git init")
+
+
+def test_before_the_first_commit_it_says_what_to_do(tmp_path):
+    git("init", "--quiet", cwd=tmp_path)
+    with pytest.raises(InvalidConfiguration, match="has no commit yet") as caught:
+        head_commit(tmp_path)
+    assert caught.value.hint.startswith("git add -A && git commit")
+
+
+def test_anothers_repository_is_named_with_the_setting(project, monkeypatch):
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    with pytest.raises(InvalidConfiguration, match="belongs to another user") as caught:
+        head_commit(project.root)
+    assert caught.value.hint.endswith(f"safe.directory {project.root}")

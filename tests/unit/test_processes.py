@@ -76,9 +76,14 @@ def test_a_worker_ends_with_the_gate_however_that_ends(tmp_path, number):
         [sys.executable, "-c", GATE, WORKER.format(file=str(file))], stderr=subprocess.DEVNULL
     )
     wait_until(lambda: file.exists() and file.read_text())
+    worker = int(file.read_text())
+    assert alive(worker)
+    assert gate.poll() is None
     gate.send_signal(number)
-    gate.wait(timeout=30)
-    wait_until(lambda: not alive(int(file.read_text())))
+    # SIGTERM and SIGHUP unwind and exit as a shell tells them, the others end Python themselves.
+    unwinds = number in (signal.SIGTERM, signal.SIGHUP)
+    assert gate.wait(timeout=30) == (128 + number if unwinds else -number)
+    wait_until(lambda: not alive(worker))
 
 
 def wait_until(condition):

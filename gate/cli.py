@@ -183,6 +183,7 @@ def baseline_refresh(
     from gate.baselines import Baselines
     from gate.config import load_config
     from gate.refresh import propose, refuse_dirty_tree, require_reason
+    from gate.report import stored
 
     if reason is None:
         if not sys.stdin.isatty():
@@ -199,7 +200,10 @@ def baseline_refresh(
         reason=reason,
         accept_regression=accept_regression,
     ):
-        click.echo(proposal.diff())
+        if proposal.before:
+            click.echo(proposal.diff())
+        else:  # all of a first file is new: its figures say more than its thousand lines
+            stored.render([(proposal.file.parent.name, proposal.baseline)], console())
         if proposal.verdict:
             click.echo("Judged against the baseline that it replaces:")
             render(proposal.verdict)

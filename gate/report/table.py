@@ -70,7 +70,7 @@ def print_table(selection: Selection, console: Console) -> None:
     anything = console.options.update(width=_MEASURING_WIDTH)
     if console.measure(table, options=anything).maximum > console.width:
         table = _table(selection.shown, columns, separator="/\n")
-    if selection.shown and console.measure(table, options=anything).minimum <= console.width:
+    if selection.shown and console.measure(table, options=anything).maximum <= console.width:
         console.print(table, highlight=False)
     else:
         for row in selection.shown:

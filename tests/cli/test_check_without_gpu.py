@@ -43,7 +43,11 @@ def test_from_no_baseline_to_a_wrong_kernel(repository, scratch):
     assert first.exit_code == 7, first.output
     assert 'gate baseline refresh relu --gpu skip --reason "why"' in first.output
 
-    assert gate("baseline", "refresh", "--gpu", "skip", "--reason", "first").exit_code == 0
+    stored = gate("baseline", "refresh", "--gpu", "skip", "--reason", "first")
+    assert stored.exit_code == 0
+    assert "wrote baselines/sm_89/relu.json" in stored.output
+    assert "occupancy" in stored.output
+    assert len(stored.output.splitlines()) < 10
     repository.commit("a baseline")
     again = gate("check", "--markdown", "report.md")
     assert again.exit_code == 0, again.output

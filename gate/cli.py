@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from gate.model import Measurement, Verdict
 
 # What to do about a file that does not hold what it must; the message names file and place.
-MEASURE_AGAIN = "measure again with this version of the gate: gate measure -o FILE"
+MEASURE_AGAIN = "write it with this version of the gate: gate measure -o FILE"
 CI_WITHOUT_GPU = (
     "CI is set, so a GPU is required: run this on the GPU runner (gate doctor says what is missing)"
     ", or add --gpu skip to check what needs none"

@@ -42,12 +42,13 @@ class Config:
 
 
 def load_config(start: Path) -> Config:
-    """The configuration of the nearest pyproject.toml at or above `start`.
+    """The configuration of the nearest pyproject.toml at or above `start`; else the defaults.
 
+    These hold for the repository around `start`, or for `start` itself outside of any.
     Raises InvalidConfiguration, naming the key, where `[tool.gate]` does not fit its schema or its
     target is none that the gate knows.
     """
-    file = _nearest(start.resolve())
+    file = _nearest(start.resolve(), "pyproject.toml")
     table = _table(file) if file else {}
     for place, message in schema_errors("config", table):
         raise InvalidConfiguration(f"{file}: [tool.gate] {place}: {message}", hint=_known_keys())
@@ -57,7 +58,7 @@ def load_config(start: Path) -> Config:
             f"{file}: [tool.gate] $.target: the gate has no figures of {target}",
             hint=f"known targets: {', '.join(KNOWN_TARGETS)}",
         )
-    root = file.parent if file else start.resolve()
+    root = (file or _nearest(start.resolve(), ".git") or start.resolve() / ".git").parent
     paths = {
         "root": root,
         "kernels": root / table.get("kernels", "kernels"),
@@ -66,9 +67,9 @@ def load_config(start: Path) -> Config:
     return cattrs.structure({**table, **paths}, Config)
 
 
-def _nearest(start: Path) -> Path | None:
-    candidates = (folder / "pyproject.toml" for folder in (start, *start.parents))
-    return next((file for file in candidates if file.is_file()), None)
+def _nearest(start: Path, name: str) -> Path | None:
+    candidates = (folder / name for folder in (start, *start.parents))
+    return next((found for found in candidates if found.exists()), None)
 
 
 def _table(file: Path) -> dict[str, Any]:

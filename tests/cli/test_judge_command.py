@@ -180,7 +180,7 @@ def test_a_file_that_breaks_its_schema_is_answered_with_what_to_do(project, stor
     broken = candidate(project, measurement_json(measurement()).replace('"passed"', '"fine"'))
     answer = judged(broken)
     assert answer.exit_code == 7
-    assert "next: measure again with this version of the gate" in answer.output
+    assert "next: write it with this version of the gate" in answer.output
     (kernel,) = stored.names()
     file = stored.file(kernel)
     file.write_text(file.read_text().replace('"passed"', '"fine"'))

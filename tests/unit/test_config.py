@@ -68,3 +68,11 @@ def test_a_configuration_that_cannot_be_read_says_so(tmp_path):
     (tmp_path / "pyproject.toml").symlink_to("/proc/self/mem")
     with pytest.raises(InvalidConfiguration, match="cannot be read"):
         load_config(tmp_path)
+
+
+def test_without_a_pyproject_the_repository_is_the_project(tmp_path):
+    below = tmp_path / "kernels" / "relu"
+    below.mkdir(parents=True)
+    assert load_config(below).root == below
+    (tmp_path / ".git").mkdir()
+    assert load_config(below).kernels == tmp_path / "kernels"

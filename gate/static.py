@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from gate.occupancy import ExceededLimit
 
 HARDWARE_LIMIT = "hardware_limit"
+UNKNOWN_GPU = "unknown_gpu"
 # Importing torch and triton takes 3 s on a quiet machine; from a cold disk, cores busy, a minute.
 STARTUP_SECONDS = 120.0
 # A thousand workloads of ten launches each are a fifth of this.
@@ -242,7 +243,7 @@ def _place(stderr: str, folder: KernelFolder) -> str:
 def _unknown(target: str) -> NotMeasured:
     return NotMeasured(
         status="not_run",
-        reason="unknown_gpu",
+        reason=UNKNOWN_GPU,
         message=f"the compiled code was not looked at: the gate has no figures of {target}; a newer"
         " gate may have, and one line in gate/gpus/architectures.py adds them",
     )

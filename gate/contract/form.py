@@ -45,7 +45,11 @@ def foreign_import(file: KernelFile) -> Iterator[Finding]:
     for node in file.tree.body:
         text = _import_text(node)
         if text and text not in {FUTURE, *IMPORTS}:
-            yield node.lineno, f"`{text}` is not one of the four allowed imports: remove it"
+            yield (
+                node.lineno,
+                f"`{text}` is not one of the four allowed imports (torch, torch.nn as nn, triton, "
+                "triton.language as tl): remove it",
+            )
 
 
 def nested_import(file: KernelFile) -> Iterator[Finding]:

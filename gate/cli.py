@@ -255,10 +255,11 @@ def hinting(hint: str) -> Iterator[None]:
 
 def names(given: tuple[str, ...], config: Config) -> tuple[str, ...]:
     """The kernels' names, also where their folders' paths were given, as a shell completes them."""
-    paths = (Path(text) for text in given)
+    paths = (Path.cwd() / text for text in given)
+    folder = config.kernels.resolve()
     return tuple(
-        path.name if path.resolve().parent == config.kernels.resolve() else str(path)
-        for path in paths
+        path.name if path.parent.resolve() == folder else text.rstrip("/")
+        for text, path in zip(given, paths, strict=True)
     )
 
 

@@ -111,6 +111,11 @@ def test_a_kernels_path_names_it_too(repository, given):
     assert "no baseline of relu in" in shown.output
 
 
+def test_the_folder_one_stands_in_names_its_kernel(repository, monkeypatch):
+    monkeypatch.chdir(repository.root / "kernels" / "relu")
+    assert "no baseline of relu in" in gate("baseline", "show", ".").output
+
+
 @pytest.mark.parametrize("given", ["other/relu", "kernels", "."])
 def test_other_paths_name_no_kernel(repository, given):
     assert "no kernel named" in gate("check", given).output

@@ -11,6 +11,7 @@ PURE = (
     "errors",
     "findings",
     "gaps",
+    "gpus.architectures",
     "judge",
     "metrics",
     "model",

@@ -5,24 +5,34 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 from rich.console import Console
 
 from gate import __version__
-from gate.errors import GateError, MissingExtra
+from gate.destinations import named_once, takes_stdout, write
+from gate.errors import GateError, MachineUnfit, MissingExtra
+from gate.options import measuring_options, output_option, report_options
+from gate.streams import steady_streams
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from gate.config import Config
     from gate.kernels import KernelFolder
     from gate.measure import GpuMode, Plan
     from gate.model import Measurement, Verdict
 
-FILE = click.Path(dir_okay=False, path_type=Path)
+# What to do about a file that does not hold what it must; the message names file and place.
+MEASURE_AGAIN = "write it with this version of the gate: gate measure -o FILE"
+CI_WITHOUT_GPU = (
+    "CI is set, so a GPU is required: run this on the GPU runner (gate doctor says what is missing)"
+    ", or add --gpu skip to check what needs none"
+)
+RESTORE = "restore that file from version control, or: gate baseline refresh KERNEL"
 
 
 class GateGroup(click.Group):
@@ -32,14 +42,15 @@ class GateGroup(click.Group):
         from gate.processes import end_on_termination
 
         end_on_termination()
-        try:
-            return super().invoke(ctx)
-        except GateError as error:
-            colour = None if os.environ.get("NO_COLOR") else "red"
-            click.secho(f"error: {printable(str(error))}", fg=colour, err=True)
-            if error.hint:
-                click.echo(f"  next: {printable(error.hint)}", err=True)
-            ctx.exit(int(error.exit_code))
+        with steady_streams():
+            try:
+                return super().invoke(ctx)
+            except GateError as error:
+                colour = None if os.environ.get("NO_COLOR") else "red"
+                click.secho(f"error: {printable(str(error))}", fg=colour, err=True)
+                if error.hint:
+                    click.echo(f"  next: {printable(error.hint)}", err=True)
+                ctx.exit(int(error.exit_code))
 
 
 def printable(text: str) -> str:
@@ -57,51 +68,10 @@ def main() -> None:
     """
 
 
-def measuring_options(command: Callable[..., None]) -> Callable[..., None]:
-    for option in (
-        click.argument("kernels", nargs=-1),
-        click.option(
-            "--gpu",
-            type=click.Choice(["auto", "require", "skip"]),
-            help="auto measures where there is a GPU; the default is require when CI=true.",
-        ),
-        click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Repeat a run's inputs."),
-        click.option(
-            "--processes",
-            type=click.IntRange(3, 100),
-            help="Time each workload in so many fresh processes; by itself it takes 3 to 20.",
-        ),
-        click.option(
-            "--base",
-            metavar="REF",
-            help="Time suspects in turn with this revision's kernel; by itself the merge base.",
-        ),
-        click.option(
-            "--lock-clocks",
-            "lock_clocks_mhz",
-            type=click.IntRange(100, 5000),
-            metavar="MHZ",
-            help="Hold the SM clock while measuring; the driver's default comes back after.",
-        ),
-    ):
-        command = option(command)
-    return command
-
-
-def report_options(command: Callable[..., None]) -> Callable[..., None]:
-    for option in (
-        click.option("--json", "json_file", type=FILE, help="Write the verdict as JSON."),
-        click.option("--markdown", "markdown_file", type=FILE, help="Write it as Markdown."),
-        click.option("--junit", "junit_file", type=FILE, help="Write it as JUnit XML."),
-    ):
-        command = option(command)
-    return command
-
-
 @main.command()
 @measuring_options
 @report_options
-@click.option("-o", "--output", type=FILE, help="Keep the measurement in this file.")
+@output_option(required=False)
 def check(
     kernels: tuple[str, ...],
     output: Path | None,
@@ -116,22 +86,32 @@ def check(
     config, plan, _folders, measurement = measure_now(kernels, **asked)
     if output:
         write_measurement(output, measurement)
-    verdict = verdict_of(measurement, config, require_gpu=plan.gpu is not None, whole=not kernels)
+    required = plan.gpu is not None
+    with hinting(RESTORE):
+        verdict = verdict_of(measurement, config, require_gpu=required, whole=not kernels)
     finish(verdict, json_file=json_file, markdown_file=markdown_file, junit_file=junit_file)
 
 
 @main.command()
 @measuring_options
-@click.option("-o", "--output", type=FILE, required=True, help="Where the measurement goes.")
+@output_option(required=True)
 def measure(kernels: tuple[str, ...], output: Path, **asked: Any) -> None:
     """Measure KERNELS (all without arguments) without judging them."""
     _config, _plan, _folders, measurement = measure_now(kernels, **asked)
     write_measurement(output, measurement)
-    click.echo(f"{len(measurement.results)} results in {output}; judge them: gate judge {output}")
+    click.echo(
+        f"{len(measurement.results)} results in {output}; judge them: gate judge {output}",
+        err=takes_stdout(click.get_current_context()),
+    )
 
 
 @main.command()
-@click.argument("measurement_file", metavar="FILE", type=FILE)
+@click.argument(
+    "measurement_file",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    callback=named_once,
+)
 @click.option(
     "--baselines",
     "baselines_dir",
@@ -167,9 +147,12 @@ def judge(
         config = replace(config, baselines=baselines_dir.resolve())
     # A stored baseline may be judged by itself anywhere: the path is the caller's word.
     stored = measurement_file.resolve().is_relative_to(config.baselines)
-    required = not stored and default_mode(gpu) == "require"
-    measurement = load_measurement(measurement_file)
-    finish(verdict_of(measurement, config, require_gpu=required, whole=whole), **reports)
+    required = not stored and (gpu or default_mode()) == "require"
+    with hinting(RESTORE if stored else MEASURE_AGAIN):
+        measurement = load_measurement(measurement_file)
+    with hinting(RESTORE):
+        verdict = verdict_of(measurement, config, require_gpu=required, whole=whole)
+    finish(verdict, **reports)
 
 
 @main.group()
@@ -188,6 +171,7 @@ def baseline_refresh(
     from gate.baselines import Baselines
     from gate.config import load_config
     from gate.refresh import propose, refuse_dirty_tree, require_reason
+    from gate.report import stored
     from gate.sequential import CALIBRATION
 
     if reason is None:
@@ -206,7 +190,10 @@ def baseline_refresh(
         reason=reason,
         accept_regression=accept_regression,
     ):
-        click.echo(proposal.diff())
+        if proposal.before:
+            click.echo(proposal.diff())
+        else:  # all of a first file is new: its figures say more than its thousand lines
+            stored.render([(proposal.file.parent.name, proposal.baseline)], console())
         if proposal.verdict:
             click.echo("Judged against the baseline that it replaces:")
             render(proposal.verdict)
@@ -223,7 +210,9 @@ def baseline_show(kernels: tuple[str, ...]) -> None:
     from gate.report import stored
 
     config = load_config(Path.cwd())
-    stored.render(load_all(config.baselines, config.target, kernels), console())
+    with hinting(RESTORE):
+        baselines = load_all(config.baselines, config.target, names(kernels, config))
+    stored.render(baselines, console())
 
 
 @main.command()
@@ -241,13 +230,33 @@ def doctor() -> None:
 
 
 def console() -> Console:
-    return Console(highlight=False)
+    return Console(highlight=False, stderr=takes_stdout(click.get_current_context()))
 
 
-def default_mode(given: str | None) -> str:
+@contextmanager
+def hinting(hint: str) -> Iterator[None]:
+    """What to do next, for an error of the block that does not say it."""
+    try:
+        yield
+    except GateError as error:
+        error.hint = error.hint or hint
+        raise
+
+
+def names(given: tuple[str, ...], config: Config) -> tuple[str, ...]:
+    """The kernels' names, also where their folders' paths were given, as a shell completes them."""
+    paths = (Path.cwd() / text for text in given)
+    folder = config.kernels.resolve()
+    return tuple(
+        path.name if path.parent.resolve() == folder else text.rstrip("/")
+        for text, path in zip(given, paths, strict=True)
+    )
+
+
+def default_mode() -> Literal["auto", "require"]:
     """`require` under CI, where a machine that cannot measure must not look green."""
     under_ci = os.environ.get("CI", "").lower() not in ("", "0", "false")
-    return given or ("require" if under_ci else "auto")
+    return "require" if under_ci else "auto"
 
 
 def measure_now(
@@ -271,31 +280,48 @@ def measure_now(
 
     missing = [name for name in ("torch", "triton", "pytest") if find_spec(name) is None]
     if missing:
-        raise MissingExtra(
-            f"measuring needs {', '.join(missing)}",
-            hint="pip install 'gpu-regression-gate[gpu]'",
-        )
+        raise MissingExtra(f"measuring needs {', '.join(missing)}")
     from gate import measure as steps
 
     config = load_config(Path.cwd())
-    folders = discover(config.kernels, kernels)
-    plan = steps.make_plan(
-        default_mode(gpu),  # type: ignore[arg-type]
-        seed=seed,
-        processes=processes or config.processes,
-        base=base_commit(config.root, base),
-        lock_clocks_mhz=lock_clocks_mhz,
-    )
+    with hinting("the gate's README says what belongs into a kernel's folder"):
+        folders = discover(config.kernels, names(kernels, config))
+    mode: GpuMode = gpu or default_mode()
+    try:
+        plan = steps.make_plan(
+            mode,
+            seed=seed,
+            processes=processes or config.processes,
+            base=base_commit(config.root, base),
+            lock_clocks_mhz=lock_clocks_mhz,
+        )
+    except MachineUnfit as error:
+        if gpu is None:
+            error.hint = CI_WITHOUT_GPU
+        raise
     click.echo(f"seed {plan.seed} (repeat with --seed {plan.seed})", err=True)
-    stored = baselines_on(plan.gpu, config).load
+    with hinting(RESTORE):
+        stored = baselines_on(plan.gpu, config).load
     measurement = validate(steps.measure(folders, plan, config, Progress(), stored))
+    for said in unknown_gpu(measurement):
+        click.echo(f"note: {said}", err=True)
     return config, plan, folders, measurement
 
 
-def write_measurement(file: Path, measurement: Measurement) -> None:
-    from gate.documents import measurement_json, write_atomically
+def unknown_gpu(measurement: Measurement) -> tuple[str, ...]:
+    """What the verdict has no word on: compiled code does not gate where there is a GPU."""
+    from gate.model import NotMeasured
+    from gate.static import UNKNOWN_GPU
 
-    write_atomically(file, measurement_json(measurement))
+    steps = (result.static for result in measurement.results)
+    gaps = (step for step in steps if isinstance(step, NotMeasured))
+    return tuple(dict.fromkeys(gap.message for gap in gaps if gap.reason == UNKNOWN_GPU))
+
+
+def write_measurement(file: Path, measurement: Measurement) -> None:
+    from gate.documents import measurement_json
+
+    write(file, measurement_json(measurement))
 
 
 def finish(
@@ -306,7 +332,7 @@ def finish(
     junit_file: Path | None = None,
 ) -> None:
     """Write the reports that were asked for, render the verdict, and exit with its code."""
-    from gate.documents import verdict_json, write_atomically
+    from gate.documents import verdict_json
     from gate.report import junit, markdown
 
     renderers: tuple[tuple[Path | None, Callable[[Verdict], str]], ...] = (
@@ -317,7 +343,7 @@ def finish(
     render(verdict)
     for file, renderer in renderers:
         if file:
-            write_atomically(file, renderer(verdict))
+            write(file, renderer(verdict))
     click.get_current_context().exit(int(verdict.exit_code))
 
 

@@ -10,8 +10,9 @@ from typing import Any, Literal
 import cattrs
 
 from gate.errors import InvalidConfiguration
+from gate.gpus.architectures import KNOWN_TARGETS, architecture_for
 from gate.model import GATED_METRICS
-from gate.schemas import schema_errors
+from gate.schemas import schema, schema_errors
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,15 +42,23 @@ class Config:
 
 
 def load_config(start: Path) -> Config:
-    """The configuration of the nearest pyproject.toml at or above `start`.
+    """The configuration of the nearest pyproject.toml at or above `start`; else the defaults.
 
-    Raises InvalidConfiguration, naming the key, where `[tool.gate]` does not fit its schema.
+    These hold for the repository around `start`, or for `start` itself outside of any.
+    Raises InvalidConfiguration, naming the key, where `[tool.gate]` does not fit its schema or its
+    target is none that the gate knows.
     """
-    file = _nearest(start.resolve())
+    file = _nearest(start.resolve(), "pyproject.toml")
     table = _table(file) if file else {}
     for place, message in schema_errors("config", table):
-        raise InvalidConfiguration(f"{file}: [tool.gate] {place}: {message}")
-    root = file.parent if file else start.resolve()
+        raise InvalidConfiguration(f"{file}: [tool.gate] {place}: {message}", hint=_known_keys())
+    target = table.get("target")
+    if target and architecture_for(target) is None:
+        raise InvalidConfiguration(
+            f"{file}: [tool.gate] $.target: the gate has no figures of {target}",
+            hint=f"known targets: {', '.join(KNOWN_TARGETS)}",
+        )
+    root = (file or _nearest(start.resolve(), ".git") or start.resolve() / ".git").parent
     paths = {
         "root": root,
         "kernels": root / table.get("kernels", "kernels"),
@@ -58,16 +67,27 @@ def load_config(start: Path) -> Config:
     return cattrs.structure({**table, **paths}, Config)
 
 
-def _nearest(start: Path) -> Path | None:
-    candidates = (folder / "pyproject.toml" for folder in (start, *start.parents))
-    return next((file for file in candidates if file.is_file()), None)
+def _nearest(start: Path, name: str) -> Path | None:
+    candidates = (folder / name for folder in (start, *start.parents))
+    return next((found for found in candidates if found.exists()), None)
 
 
 def _table(file: Path) -> dict[str, Any]:
     try:
         with file.open("rb") as stream:
             tool = tomllib.load(stream).get("tool", {})
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise InvalidConfiguration(f"{file} cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidConfiguration(f"{file} is not TOML: {error}") from error
-    table: dict[str, Any] = tool.get("gate", {})
+    table: Any = tool.get("gate", {}) if isinstance(tool, dict) else None
+    if not isinstance(table, dict):
+        name = "tool.gate" if isinstance(tool, dict) else "tool"
+        raise InvalidConfiguration(
+            f"{file}: {name} is not a table", hint=f"write [tool.gate]; {_known_keys()}"
+        )
     return table
+
+
+def _known_keys() -> str:
+    return f"its keys are {', '.join(schema('config')['properties'])}"

@@ -32,10 +32,7 @@ def find_cuobjdump() -> Path:
     """Raises MissingExtra without torch and triton; neither is imported."""
     triton = util.find_spec("triton")
     if util.find_spec("torch") is None or triton is None or triton.origin is None:
-        raise MissingExtra(
-            "static analysis needs torch and triton, and no GPU",
-            hint="pip install 'gpu-regression-gate[gpu]'",
-        )
+        raise MissingExtra("static analysis needs torch and triton, and no GPU")
     return Path(triton.origin).parent / "backends" / "nvidia" / "bin" / "cuobjdump"
 
 

@@ -6,6 +6,7 @@ JSON without NaN, infinities or duplicate keys, schema, then one conversion into
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -124,6 +125,20 @@ def write_atomically(path: Path, text: str) -> None:
             _replace(path, text)
     except OSError as error:
         raise CannotWrite(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def refuse_unwritable(path: Path) -> None:
+    """Find out, and leave nothing but the folder behind. Raises CannotWrite."""
+    path = path.resolve()
+    try:
+        if not path.exists() or path.is_file():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}."):
+                return
+    except OSError as error:
+        raise CannotWrite(f"{path}: cannot be written: {error.strerror}") from error
+    if not os.access(path, os.W_OK):
+        raise CannotWrite(f"{path}: cannot be written: {os.strerror(errno.EACCES)}")
 
 
 def _replace(path: Path, text: str) -> None:

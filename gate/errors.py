@@ -75,7 +75,16 @@ class MachineUnfit(GateError):
     exit_code = ExitCode.ENVIRONMENT
 
 
+INSTALL_EXTRA = (
+    "install the gate with its extra `gpu`: pip install -e '.[gpu]' in its own checkout, elsewhere"
+    " the command that installed it, with [gpu] behind the name"
+)
+
+
 class MissingExtra(GateError):
     """A package of the extra `gpu` is needed and not installed."""
 
     exit_code = ExitCode.ENVIRONMENT
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, hint=INSTALL_EXTRA)

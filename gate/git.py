@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -17,6 +18,26 @@ if TYPE_CHECKING:
 TIMEOUT_SECONDS = 60.0
 # What a branch is usually merged into, in the order that is looked for.
 DEFAULT_BASES = ("origin/HEAD", "origin/main", "origin/master", "main", "master")
+
+
+# What git says, what that means here, and what to do about it.
+_KNOWN = (
+    (
+        "not a git repository",
+        "{cwd} is in no git repository, and a baseline names the commit it was measured at",
+        "git init && git add -A && git commit -m 'first commit'",
+    ),
+    (
+        "Needed a single revision",
+        "the repository at {cwd} has no commit yet, and a baseline names its own",
+        "git add -A && git commit -m 'first commit'",
+    ),
+    (
+        "dubious ownership",
+        "the repository at {cwd} belongs to another user, so git does not read it",
+        "git config --global --add safe.directory {cwd}",
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,16 +55,23 @@ class BaseKernel:
 def git(*arguments: str, cwd: Path, keep_bytes: int = processes.TAIL_BYTES) -> str:
     """The last `keep_bytes` of what one git command prints.
 
-    Raises InvalidConfiguration with git's own words.
+    Raises InvalidConfiguration in plain or git's own words.
     """
     try:
         ended = processes.run(
-            ["git", *arguments], timeout_s=TIMEOUT_SECONDS, cwd=cwd, keep_bytes=keep_bytes
+            ["git", *arguments],
+            timeout_s=TIMEOUT_SECONDS,
+            env={**os.environ, "LC_ALL": "C"},  # what git says is read here
+            cwd=cwd,
+            keep_bytes=keep_bytes,
         )
     except FileNotFoundError as error:
         raise InvalidConfiguration("git is not installed", hint="apt-get install git") from error
     if not ended.ok:
         said = ended.stderr.strip() or ended.describe_end()
+        for words, meaning, hint in _KNOWN:
+            if words in said:
+                raise InvalidConfiguration(meaning.format(cwd=cwd), hint=hint.format(cwd=cwd))
         raise InvalidConfiguration(f"git {arguments[0]} in {cwd}: {said}")
     return ended.stdout
 

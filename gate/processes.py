@@ -58,7 +58,9 @@ def end_on_termination() -> None:
         sys.exit(128 + number)
 
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, unwind)
+        # What was started under nohup is meant to survive its terminal.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, unwind)
 
 
 def die_with_parent() -> None:

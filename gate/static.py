@@ -20,7 +20,7 @@ from gate.contract.kernel_file import read_kernel_file
 from gate.contract.syntax import UnreadableSource
 from gate.cubin import disassemble, find_cuobjdump
 from gate.environment import worker_environment
-from gate.gpus import GpuTable, table_for_target
+from gate.gpus.architectures import Architecture, architecture_for
 from gate.kernels import KernelFolder
 from gate.model import NotMeasured, Static, StaticLaunch, Violation
 from gate.occupancy import exceeded_limits, occupancy
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from gate.occupancy import ExceededLimit
 
 HARDWARE_LIMIT = "hardware_limit"
+UNKNOWN_GPU = "unknown_gpu"
 # Importing torch and triton takes 3 s on a quiet machine; from a cold disk, cores busy, a minute.
 STARTUP_SECONDS = 120.0
 # A thousand workloads of ten launches each are a fifth of this.
@@ -59,12 +60,17 @@ def analyse(
 ) -> dict[str, StaticOutcome]:
     """What the forward call of each workload would launch on `target`, by workload name.
 
-    `timeout_s` bounds each workload. Whatever the candidate's code does ends as an outcome. Raises
-    InvalidConfiguration for a target without a GPU table, MissingExtra without torch and triton.
+    `timeout_s` bounds each workload. Whatever the candidate's code does ends as an outcome, and so
+    does a target that the gate has no figures of: a card may be newer than the gate, and what is
+    measured on it needs none of them. Raises MissingExtra without torch and triton.
     """
+    architecture = architecture_for(target)
+    if architecture is None:
+        unknown = StaticOutcome(signature=(), static=_unknown(target))
+        return {workload.name: unknown for workload in workloads}
     analysis = _Analysis(
         folder=folder,
-        table=table_for_target(target),
+        architecture=architecture,
         timeout_s=timeout_s,
         cuobjdump=find_cuobjdump(),
     )
@@ -77,7 +83,7 @@ def analyse(
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Analysis:
     folder: KernelFolder
-    table: GpuTable
+    architecture: Architecture
     timeout_s: float
     cuobjdump: Path
     disassemblies: dict[str, Disassembly] = field(default_factory=dict)
@@ -99,7 +105,7 @@ class _Analysis:
         plain = {
             "folder": str(self.folder.path.resolve()),
             "workloads": [workload.to_json() for workload in workloads],
-            "target": self.table.target,
+            "target": self.architecture.target,
             "timeout_s": self.timeout_s,
             "cuobjdump": str(self.cuobjdump),
             "scratch": str(scratch),
@@ -114,16 +120,21 @@ class _Analysis:
         )
 
     def _ended_early(self, answer: Answer, ended: processes.Completed) -> StaticOutcome:
-        timed_out = ended.timed_out or WATCHDOG in ended.stderr
-        end = "took too long" if timed_out else ended.describe_end()
-        return StaticOutcome(
-            signature=answer.signature,
-            static=_failed(
-                "timed_out" if timed_out else "crashed",
-                f"the process that ran the forward call {end}{_place(ended.stderr, self.folder)}: "
+        place = _place(ended.stderr, self.folder)
+        if ended.timed_out or WATCHDOG in ended.stderr:
+            # What faulthandler printed is the stack, of which the place says all that helps.
+            static = _failed(
+                "timed_out",
+                f"compiling the forward call's kernels did not finish within {self.timeout_s:g} s"
+                f"{place}: correctness_timeout_s in [tool.gate] allows more",
+            )
+        else:
+            static = _failed(
+                "crashed",
+                f"the process that ran the forward call {ended.describe_end()}{place}: "
                 f"{clean(ended.stderr) or 'it said nothing'}",
-            ),
-        )
+            )
+        return StaticOutcome(signature=answer.signature, static=static)
 
     def _outcome(self, answer: Answer, scratch: Path) -> StaticOutcome:
         failure = answer.failure
@@ -149,7 +160,7 @@ class _Analysis:
         exceeded = [(x.function, limit) for x in launches for limit in self._exceeded(x)]
         return StaticOutcome(
             signature=answer.signature,
-            static=Static(target=self.table.target, launches=launches),
+            static=Static(target=self.architecture.target, launches=launches),
             violations=self._violations(exceeded),
         )
 
@@ -157,7 +168,7 @@ class _Analysis:
         code = self._disassemble(recorded, scratch)
         registers = code.resources.registers
         resident = occupancy(
-            self.table,
+            self.architecture,
             threads=recorded.threads,
             registers=registers,
             shared_bytes=recorded.shared_bytes,
@@ -189,7 +200,7 @@ class _Analysis:
 
     def _exceeded(self, launch: StaticLaunch) -> tuple[ExceededLimit, ...]:
         return exceeded_limits(
-            self.table,
+            self.architecture,
             grid=launch.grid,
             threads=launch.threads,
             registers=launch.registers,
@@ -203,7 +214,7 @@ class _Analysis:
             Violation(
                 code=HARDWARE_LIMIT,
                 line=lines.get(function, 0),
-                message=f"{function} cannot run: {limit.describe(self.table.target)}",
+                message=f"{function} cannot run: {limit.describe(self.architecture.target)}",
             )
             for function, limit in dict.fromkeys(exceeded)
         )
@@ -227,6 +238,15 @@ def _place(stderr: str, folder: KernelFolder) -> str:
         if Path(file).parent == folder.path.resolve():
             return f" at {Path(file).name}:{line} in {function}"
     return ""
+
+
+def _unknown(target: str) -> NotMeasured:
+    return NotMeasured(
+        status="not_run",
+        reason=UNKNOWN_GPU,
+        message=f"the compiled code was not looked at: the gate has no figures of {target}; a newer"
+        " gate may have, and one line in gate/gpus/architectures.py adds them",
+    )
 
 
 def _failed(reason: str, message: str) -> NotMeasured:

@@ -29,18 +29,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from gate.gpus import GpuTable
+    from gate.gpus.architectures import Architecture
 
 
 class AbsentGpu:
-    """What Triton calls a driver, for the card of `table`.
+    """What Triton calls a driver, for a card of `architecture`.
 
     `launches` collects distinct launches in the order of the first of each; binaries are written to
     `folder` under their digest. `function` is the kernel that was launched or compiled last.
     """
 
-    def __init__(self, table: GpuTable, folder: Path, cuobjdump: Path) -> None:
-        self.table = table
+    def __init__(self, architecture: Architecture, folder: Path, cuobjdump: Path) -> None:
+        self.architecture = architecture
         self.folder = folder
         self.cuobjdump = cuobjdump
         self.launches: dict[RecordedLaunch, None] = {}
@@ -63,7 +63,7 @@ class AbsentGpu:
     # What Triton asks of a driver.
 
     def get_current_target(self) -> Any:
-        return GPUTarget("cuda", self.table.capability_number, self.table.warp_size)
+        return GPUTarget("cuda", self.architecture.capability_number, self.architecture.warp_size)
 
     def get_active_torch_device(self) -> torch.device:
         return torch.device("cpu")
@@ -84,7 +84,7 @@ class AbsentGpu:
                 function=source.fn.__name__,
                 entry=metadata.name,
                 grid=grid,
-                threads=metadata.num_warps * self.table.warp_size,
+                threads=metadata.num_warps * self.architecture.warp_size,
                 shared_bytes=metadata.shared,
                 cubin=cubin,
             )
@@ -96,10 +96,10 @@ class AbsentGpu:
 
     def get_device_properties(self, _device: int) -> dict[str, int]:
         return {
-            "max_shared_mem": self.table.max_shared_bytes_per_block,
-            "max_num_regs": self.table.registers_per_sm,
-            "multiprocessor_count": self.table.sm_count,
-            "warpSize": self.table.warp_size,
+            "max_shared_mem": self.architecture.max_shared_bytes_per_block,
+            "max_num_regs": self.architecture.registers_per_sm,
+            "multiprocessor_count": self.architecture.sm_count,
+            "warpSize": self.architecture.warp_size,
         }
 
     def load_binary(
@@ -109,7 +109,7 @@ class AbsentGpu:
         cubin = hashlib.sha256(binary).hexdigest()
         (self.folder / cubin).write_bytes(binary)
         used = resources(self.cuobjdump, self.folder / cubin, name)
-        threads = max_threads_per_block(self.table, used.registers)
+        threads = max_threads_per_block(self.architecture, used.registers)
         return None, cubin, used.registers, used.stack_bytes, threads
 
 

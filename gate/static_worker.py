@@ -20,7 +20,7 @@ import torch
 from triton.compiler import compiler as triton_compiler
 from triton.runtime.errors import OutOfResources, PTXASError
 
-from gate.gpus import table_for_target
+from gate.gpus.architectures import architecture_for
 from gate.kernels import Workload
 from gate.occupancy import REGISTERED_THREADS, SHARED_BYTES, THREADS, ExceededLimit
 from gate.problem import construct_candidate, describe, draw_inputs, load_reference
@@ -31,7 +31,7 @@ from gate.static_driver import AbsentGpu
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gate.gpus import GpuTable
+    from gate.gpus.architectures import Architecture
 
 T = TypeVar("T")
 
@@ -56,9 +56,9 @@ def main(request_file: str) -> None:
     die_with_parent()
     request = json.loads(Path(request_file).read_text())
     faulthandler.enable()
-    gpu = AbsentGpu(
-        table_for_target(request["target"]), Path(request["scratch"]), Path(request["cuobjdump"])
-    )
+    architecture = architecture_for(request["target"])
+    assert architecture is not None  # the parent asks for no other
+    gpu = AbsentGpu(architecture, Path(request["scratch"]), Path(request["cuobjdump"]))
     gpu.install()
     for plain in request["workloads"]:
         # Its thread ends this process even where the candidate hangs outside of Python.
@@ -151,12 +151,12 @@ def _guarded(reason: str, call: Callable[[], T]) -> T:
 
 
 def _failure(broken: Broken, gpu: AbsentGpu, folder: Path) -> Failure:
-    exceeded = _exceeded(broken.error, gpu.table)
+    exceeded = _exceeded(broken.error, gpu.architecture)
     message = _last_line(broken.error, folder)
     if exceeded:
         return Failure(
             reason="hardware_limit",
-            message=clean(f"{gpu.function}: {exceeded.describe(gpu.table.target)}"),
+            message=clean(f"{gpu.function}: {exceeded.describe(gpu.architecture.target)}"),
             function=gpu.function,
             exceeded=exceeded,
         )
@@ -165,11 +165,11 @@ def _failure(broken: Broken, gpu: AbsentGpu, folder: Path) -> Failure:
     return Failure(reason=broken.reason, message=clean(message))
 
 
-def _exceeded(error: BaseException, table: GpuTable) -> ExceededLimit | None:
+def _exceeded(error: BaseException, architecture: Architecture) -> ExceededLimit | None:
     """The limit of the hardware that Triton or ptxas refused a kernel for."""
     if isinstance(error, OutOfResources):
         return ExceededLimit(
-            resource=_resource(error, table), required=error.required, limit=error.limit
+            resource=_resource(error, architecture), required=error.required, limit=error.limit
         )
     if isinstance(error, PTXASError) and (found := _TOO_MUCH.search(str(error))):
         resource, required, limit = found.groups()
@@ -181,11 +181,11 @@ def _exceeded(error: BaseException, table: GpuTable) -> ExceededLimit | None:
     return None
 
 
-def _resource(error: Any, table: GpuTable) -> str:
+def _resource(error: Any, architecture: Architecture) -> str:
     match error.name:
         case "shared memory":
             return SHARED_BYTES
-        case "threads" if error.limit < table.max_threads_per_block:
+        case "threads" if error.limit < architecture.max_threads_per_block:
             return REGISTERED_THREADS
         case "threads":
             return THREADS

@@ -19,6 +19,7 @@ IMPORTS = (
     "import triton",
     "import triton.language as tl",
 )
+ALLOWED = ", ".join(text.removeprefix("import ") for text in IMPORTS)
 FUTURE = "from __future__ import annotations"
 INPUT_FUNCTIONS = frozenset({"get_inputs", "get_init_inputs"})
 
@@ -45,7 +46,10 @@ def foreign_import(file: KernelFile) -> Iterator[Finding]:
     for node in file.tree.body:
         text = _import_text(node)
         if text and text not in {FUTURE, *IMPORTS}:
-            yield node.lineno, f"`{text}` is not one of the four allowed imports: remove it"
+            yield (
+                node.lineno,
+                f"`{text}` is none of the four allowed imports ({ALLOWED}): remove it",
+            )
 
 
 def nested_import(file: KernelFile) -> Iterator[Finding]:

@@ -12,7 +12,7 @@ from gate import environment
 from gate.doctor import card, counters, software
 from gate.doctor.check import Check, failed, first_trouble, ok, quoted, unknown
 from gate.doctor.probe_run import run_probe
-from gate.errors import MachineUnfit
+from gate.errors import INSTALL_EXTRA, MachineUnfit
 from gate.ncu_program import find_ncu
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def examine(*, deep: bool = True) -> tuple[Check, ...]:
 
 def _card() -> tuple[Gpu | None, str | None, tuple[Check, ...]]:
     if util.find_spec("pynvml") is None:
-        trouble = failed(card.DRIVER, "nvidia-ml-py is not installed", software.INSTALL)
+        trouble = failed(card.DRIVER, "nvidia-ml-py is not installed", INSTALL_EXTRA)
         return None, None, (trouble, *card.no_card())
     try:
         gpu, driver = environment.find_gpu(), environment.driver_version()
@@ -68,7 +68,7 @@ def torch_cuda(run: ProbeRun | None, trouble: str) -> Check:
         return unknown(TORCH_CUDA, f"not tried, because of {trouble or 'a missing package'}")
     torch, cuda = run.said.get("torch"), run.said.get("cuda")
     if torch is None:
-        return failed(TORCH_CUDA, f"torch is broken: {quoted(run.last_words)}", software.INSTALL)
+        return failed(TORCH_CUDA, f"torch is broken: {quoted(run.last_words)}", INSTALL_EXTRA)
     if run.said.get("sees_cuda"):
         return ok(TORCH_CUDA, f"torch {torch} for CUDA {cuda}")
     if cuda is None:
@@ -85,7 +85,7 @@ def kernel(run: ProbeRun | None, trouble: str) -> Check:
         return ok(KERNEL, "it compiled and ran, and the numbers are right")
     if "max_error" in run.said:
         detail = f"it ran and its numbers are wrong by {run.said['max_error']}"
-        return failed(KERNEL, detail, software.INSTALL)
+        return failed(KERNEL, detail, INSTALL_EXTRA)
     mend = "Triton needs a C compiler and Python.h: apt-get install gcc python3-dev"
     return failed(KERNEL, f"it did not run: {quoted(run.last_words)}", mend)
 

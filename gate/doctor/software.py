@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from gate import processes
 from gate.doctor.check import Check, failed, ok, quoted, unknown, warning
+from gate.errors import INSTALL_EXTRA
 
 if TYPE_CHECKING:
     from gate.doctor.probe_run import ProbeRun
@@ -23,7 +24,6 @@ COMPILER = "Triton's compiler"
 INTERPRETER = "Triton's interpreter"
 SCRATCH = "scratch space"
 
-INSTALL = "pip install 'gpu-regression-gate[gpu]'"
 # The extra `gpu`, less ncu-report: ncu brings a copy of it.
 MEASURING = ("torch", "triton", "numpy", "pytest", "nvidia-ml-py", "filelock")
 # Which Triton a torch was released with; its CPU wheels do not say.
@@ -36,7 +36,7 @@ def packages() -> Check:
     found = {name: _version(name) for name in MEASURING}
     missing = [name for name, version in found.items() if version is None]
     if missing:
-        return failed(PACKAGES, f"not installed: {', '.join(missing)}", INSTALL)
+        return failed(PACKAGES, f"not installed: {', '.join(missing)}", INSTALL_EXTRA)
     return ok(PACKAGES, ", ".join(f"{name} {version}" for name, version in found.items()))
 
 

@@ -42,37 +42,11 @@ class GpuTable:
     max_shared_bytes_per_block: int
     l2_bytes: int
 
-    @property
-    def target(self) -> str:
-        """What the compiler is told, such as `sm_89`."""
-        return f"sm_{self.capability_number}"
-
-    @property
-    def capability_number(self) -> int:
-        """The compute capability as Triton counts it: 89 for 8.9."""
-        return int(self.compute_capability.replace(".", ""))
-
 
 @cache
 def load_gpu_tables() -> tuple[GpuTable, ...]:
     """Every card that comes with the gate, in the order of the files' names."""
     return tuple(load_gpu_table(file) for file in sorted(FOLDER.glob("*.toml")))
-
-
-def table_for_target(target: str) -> GpuTable:
-    """The first card of that architecture.
-
-    Cards of one architecture agree in all that occupancy and limits rest on. Raises
-    InvalidConfiguration for an architecture without a card.
-    """
-    tables = load_gpu_tables()
-    for table in tables:
-        if table.target == target:
-            return table
-    known = ", ".join(dict.fromkeys(table.target for table in tables))
-    raise InvalidConfiguration(
-        f"no GPU table for the target {target!r}", hint=f"known targets: {known}"
-    )
 
 
 def table_for_name(name: str) -> GpuTable | None:

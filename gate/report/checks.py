@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.table import Table
 from rich.text import Text
 
 from gate.doctor.counters import COUNTERS
@@ -23,16 +22,16 @@ STYLES = {"ok": "green", "failed": "bold red", "warning": "yellow", "unknown": "
 
 
 def render(checks: Sequence[Check], console: Console) -> None:
-    table = Table(box=None, pad_edge=False, show_header=False)
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
+    """Every line is kept whole, since a mend is there to be copied."""
+    width = max(map(len, STYLES))
     for check in checks:
-        detail = f"{check.name}: {one_line(check.detail, MAX_DETAIL)}"
-        table.add_row(Text(check.status, style=STYLES[check.status]), Text(detail))
+        detail = f" {check.name}: {one_line(check.detail, MAX_DETAIL)}"
+        status = f"{check.status:{width}}"
+        console.print(Text.assemble((status, STYLES[check.status]), detail), soft_wrap=True)
         if check.mend:
-            table.add_row("", Text(f"mend: {one_line(check.mend, MAX_DETAIL)}"))
-    console.print(table)
-    console.print(Text(summary(checks), style="bold"))
+            mend = f"{'':{width}} mend: {one_line(check.mend, MAX_DETAIL)}"
+            console.print(Text(mend), soft_wrap=True)
+    console.print(Text(summary(checks), style="bold"), soft_wrap=True)
 
 
 def summary(checks: Sequence[Check]) -> str:

@@ -49,20 +49,32 @@ def change(ratio: float) -> str:
     return f"{round(percent, digits) + 0.0:+,.{digits}f} %"
 
 
+def moved(comparison: Comparison) -> str:
+    """`+20.1 %`, or `0 B -> 16 B` where no ratio exists."""
+    if comparison.baseline == 0 != comparison.candidate:
+        return _both(comparison)
+    return change(comparison.change)
+
+
 def change_with_interval(comparison: Comparison) -> str:
     """`+20.1 % [+19.6 %, +20.6 %]`; what repeats exactly has no interval."""
-    shown = change(comparison.change)
-    if comparison.tolerance_origin == "exact":
+    shown = moved(comparison)
+    if comparison.tolerance_origin == "exact" or comparison.baseline == 0:
         return shown
     return f"{shown} [{change(comparison.low)}, {change(comparison.high)}]"
 
 
 def sentence(comparison: Comparison) -> str:
     """`343.1 us -> 412.1 us, +20.1 % [+19.6 %, +20.6 %], tolerance 1.0 % (configured floor)`."""
+    # From zero the change is told as both values already.
+    both, by = _both(comparison), change_with_interval(comparison)
+    figures = both if by == both else f"{both}, {by}"
+    return f"{figures}, tolerance {tolerance_with_origin(comparison)}"
+
+
+def _both(comparison: Comparison) -> str:
     before = quantity(comparison.baseline, comparison.unit)
-    after = quantity(comparison.candidate, comparison.unit)
-    moved = change_with_interval(comparison)
-    return f"{before} -> {after}, {moved}, tolerance {tolerance_with_origin(comparison)}"
+    return f"{before} -> {quantity(comparison.candidate, comparison.unit)}"
 
 
 def tolerance(comparison: Comparison) -> str:
@@ -73,4 +85,9 @@ def tolerance(comparison: Comparison) -> str:
 
 def tolerance_with_origin(comparison: Comparison) -> str:
     """`1.0 % (configured floor)`."""
-    return f"{tolerance(comparison)} ({_ORIGINS[comparison.tolerance_origin]})"
+    return f"{tolerance(comparison)} ({origin(comparison)})"
+
+
+def origin(comparison: Comparison) -> str:
+    """Where its tolerance comes from."""
+    return _ORIGINS[comparison.tolerance_origin]

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gate.errors import ExitCode
-from gate.model import Status
-from gate.report.figures import change, tolerance
+from gate.model import GATED_METRICS, Status
+from gate.report.figures import moved, origin, tolerance
 from gate.report.ordering import attention, causes, place, rows, subject, unproven
-from gate.report.text import count, first_line, one_line
+from gate.report.text import count, first_line, name, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -73,8 +73,8 @@ def _failed(cause: Cause, others: int) -> tuple[Span, ...]:
     if compared is None:
         said = Span(text=first_line(cause.first.reason.message, _MAX_QUOTE), foreign=True)
         return (where, Span(text=f"{cause.elsewhere}: "), what, Span(text=": "), said, rest)
-    moved = f" {change(compared.change)} (tolerance {tolerance(compared)})"
-    return (where, Span(text=" "), what, Span(text=moved), rest)
+    by = f" {moved(compared)} (tolerance {tolerance(compared)})"
+    return (where, Span(text=" "), what, Span(text=by), rest)
 
 
 def _passed(
@@ -94,6 +94,43 @@ def _passed(
     if not any(map(_is_compared, findings)):
         return (Span(text=claim + open_end),)
     return (Span(text=f"{claim} against "), _folder(verdict), Span(text=open_end))
+
+
+def tolerances(verdict: Verdict) -> tuple[Span, ...]:
+    """How much each metric was allowed to move, the widest by name; empty where nothing passed.
+
+    A failed comparison tells its own tolerance; what passed, passed within one nobody else says.
+    """
+    if verdict.exit_code is not ExitCode.PASSED:
+        return ()
+    spans: list[Span] = []
+    for metric in GATED_METRICS:
+        found = [f for f in verdict.findings if f.subject == metric and f.comparison]
+        if found:
+            spans += (Span(text=", " if spans else "tolerances: "), *_range(found, verdict))
+    return tuple(spans)
+
+
+def _range(found: Sequence[Finding], verdict: Verdict) -> tuple[Span, ...]:
+    """`runtime 1.0 to 2.47 % (small, baseline's noise)`."""
+    by_width = sorted((f for f in found if f.comparison), key=_tolerance)
+    least, widest = by_width[0].comparison, by_width[-1].comparison
+    assert least is not None
+    assert widest is not None
+    lowest, highest = tolerance(least), tolerance(widest)
+    if lowest == highest:
+        return (Span(text=f"{subject(by_width[-1])} {highest} ({origin(widest)})"),)
+    one_kernel = len({f.kernel for f in verdict.findings}) == 1
+    where = name(by_width[-1].workload) if one_kernel else place(by_width[-1])
+    return (
+        Span(text=f"{subject(by_width[-1])} {lowest.removesuffix(' %')} to {highest} ("),
+        Span(text=where, foreign=True),
+        Span(text=f", {origin(widest)})"),
+    )
+
+
+def _tolerance(finding: Finding) -> float:
+    return finding.comparison.tolerance if finding.comparison else 0.0
 
 
 def row_words(row: Row) -> str:
@@ -124,9 +161,14 @@ def _is_compared(finding: Finding) -> bool:
 
 
 def _compared_words(findings: Iterable[Finding], noun: str) -> str:
-    compared = [f.status for f in findings if _is_compared(f)]
-    better = " or improved" if Status.IMPROVED in compared else ""
-    return f"{count(len(compared), noun)} unchanged{better}" if compared else ""
+    compared = [f for f in findings if _is_compared(f)]
+    if not compared:
+        return ""
+    better = " or improved" if any(f.status is Status.IMPROVED for f in compared) else ""
+    # What a compiler made is no proof of speed, and must not sound like one.
+    compiled = all(f.subject.startswith("static.") for f in compared)
+    of_code = " of compiled code" if compiled else ""
+    return f"{count(len(compared), noun)}{of_code} unchanged{better}"
 
 
 def _accepted_words(findings: Iterable[Finding]) -> str:

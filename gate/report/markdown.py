@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from gate.model import Status
 from gate.report.figures import change_with_interval, quantity, tolerance_with_origin
-from gate.report.headline import context, headline, status_word
+from gate.report.headline import context, headline, status_word, tolerances
 from gate.report.ordering import (
     KERNEL_LEVEL,
     Cause,
@@ -22,6 +22,7 @@ from gate.report.ordering import (
     next_steps,
     place,
     rows,
+    split_step,
     subject,
     unproven,
     with_status,
@@ -49,6 +50,8 @@ _MAX_MESSAGE = 1_000
 _MAX_SENTENCE = 500
 # A fenced block scrolls sideways instead of wrapping.
 _WRAP = 100
+# Words in which neither Markdown nor GitHub sees anything but words.
+_PLAIN = re.compile(r"[A-Za-z ,']*")
 _HEADER = """\
 | kernel | workload | metric | baseline | candidate | change | tolerance | reason |
 | --- | --- | --- | ---: | ---: | ---: | --- | --- |"""
@@ -65,6 +68,7 @@ def render(verdict: Verdict) -> str:
     sections = [
         f"{MARKER}\n### {head.answer}: {_sentence(head.spans)}",
         _sentence(context(verdict, head)),
+        _sentence(tolerances(verdict)),
         # One row a finding here, so that each workload is named; below, what is alike is one row.
         _table("", [Cause(findings=(finding,)) for finding in red], _SHARE_OPEN),
         _reasons(causes(red), _SHARE_REASONS),
@@ -127,7 +131,20 @@ def _steps(steps: Sequence[str], share: int) -> str:
     if not steps:
         return ""
     kept, more = _within((one_line(s, _MAX_SENTENCE) for s in steps), len(steps), share)
-    return "\n\n".join(filter(None, ("**What to type next**", _fenced(kept), more)))
+    commands: dict[str, list[str]] = {}
+    for step in kept:
+        when, command = split_step(step)
+        commands.setdefault(when, []).extend([command] if command else [])
+    blocks = (_block(when, typed) for when, typed in commands.items())
+    return "\n\n".join(filter(None, ("**What to do next**", *blocks, more)))
+
+
+def _block(when: str, commands: Sequence[str]) -> str:
+    """What is to be typed stands alone, so that it can be copied; on what condition, before it."""
+    prose = when if _PLAIN.fullmatch(when) else _code(when)
+    if not commands:
+        return prose
+    return "\n\n".join(filter(None, (f"{prose}:" if when else "", _fenced(commands))))
 
 
 def _unproven(sentences: Sequence[str], share: int) -> str:

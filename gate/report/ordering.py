@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from gate.model import Verdict
 
 KERNEL_LEVEL = "*"
+_STEP = re.compile(r"(?:(?P<when>.*): )?(?P<command>gate .*)")
 _WORST_FIRST = (
     Status.FAILED,
     Status.MISSING,
@@ -160,6 +162,12 @@ def with_status(of_rows: Iterable[Row], *statuses: Status) -> tuple[Finding, ...
 def next_steps(findings: Iterable[Finding]) -> tuple[str, ...]:
     """What to type, worst first, each once."""
     return tuple(dict.fromkeys(f.next_step for f in findings if f.next_step.strip()))
+
+
+def split_step(step: str) -> tuple[str, str]:
+    """(`if it is meant`, `gate baseline refresh ...`); either may be empty."""
+    found = _STEP.fullmatch(step)
+    return (found["when"] or "", found["command"]) if found else (step, "")
 
 
 def unproven(verdict: Verdict, of_rows: Iterable[Row]) -> tuple[str, ...]:

@@ -31,12 +31,13 @@ def render(stored: Iterable[tuple[str, Measurement]], console: Console) -> None:
     for folder, baseline in stored:
         assert baseline.baseline is not None
         (kernel,) = baseline.scope.kernels
-        console.print(Text(f"{folder}/{kernel}", style="bold"))
-        console.print(Text(_provenance(baseline.baseline)))
+        console.print(Text(f"{folder}/{kernel}", style="bold"), soft_wrap=True)
+        console.print(Text(_provenance(baseline.baseline)), soft_wrap=True)
         console.print(_figures(baseline) if baseline.environment.gpu else _compiled(baseline))
         shown += 1
     if not shown:
-        console.print(Text('no baselines are stored; gate baseline refresh --reason "why"'))
+        said = 'no baselines are stored; gate baseline refresh --reason "why"'
+        console.print(Text(said), soft_wrap=True)
 
 
 def _provenance(info: BaselineInfo) -> str:

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gate.model import DRAM_THROUGHPUT, RUNTIME, SM_THROUGHPUT, Status
-from gate.report.figures import change, quantity
+from gate.report.figures import moved, quantity
 from gate.report.headline import row_words, status_word
 from gate.report.ordering import Row, needs_attention
 from gate.report.text import count
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 MAX_OPEN_ROWS = 30
 MAX_GREEN_ROWS = 10
 MAX_ROWS_WITHOUT_FIGURES = 3
-# Names fold down to this; on a console narrower still, each row becomes a line of its own.
-_MIN_NAME_WIDTH = 12
 _MEASURING_WIDTH = 10_000
 _FIGURES = {"runtime": RUNTIME, "SM %": SM_THROUGHPUT, "DRAM %": DRAM_THROUGHPUT}
 _NOTHING = "-"
@@ -72,7 +70,7 @@ def print_table(selection: Selection, console: Console) -> None:
     anything = console.options.update(width=_MEASURING_WIDTH)
     if console.measure(table, options=anything).maximum > console.width:
         table = _table(selection.shown, columns, separator="/\n")
-    if selection.shown and console.measure(table, options=anything).minimum <= console.width:
+    if selection.shown and console.measure(table, options=anything).maximum <= console.width:
         console.print(table, highlight=False)
     else:
         for row in selection.shown:
@@ -85,7 +83,8 @@ def print_table(selection: Selection, console: Console) -> None:
 
 def _table(shown: Sequence[Row], columns: Sequence[str], *, separator: str) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    table.add_column("workload", overflow="fold", min_width=_MIN_NAME_WIDTH)
+    # A name is copied and searched for: where it does not fit, each row becomes a line of its own.
+    table.add_column("workload", no_wrap=True)
     for column in columns:
         table.add_column(column, no_wrap=True, justify="right" if column in _FIGURES else "left")
     for row in shown:
@@ -119,9 +118,9 @@ def _figure(finding: Finding) -> Text:
     if compared is None:
         return Text(status_word(finding.status), style=STYLES[finding.status])
     value = quantity(compared.candidate, compared.unit).removesuffix(" %")
-    moved = change(compared.change).replace(" %", "%")
+    by = moved(compared).replace(" %", "%")
     style = "" if finding.status is Status.UNCHANGED else STYLES[finding.status]
-    return Text.assemble(f"{value} ", (f"{moved:>6}", style))
+    return Text.assemble(f"{value} ", (f"{by:>6}", style))
 
 
 def _correct(row: Row) -> Text:

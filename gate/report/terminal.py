@@ -10,7 +10,7 @@ from rich.text import Text
 from gate.errors import ExitCode
 from gate.model import Status
 from gate.report.figures import sentence
-from gate.report.headline import context, headline, status_word
+from gate.report.headline import context, headline, status_word, tolerances
 from gate.report.ordering import (
     attention,
     causes,
@@ -54,6 +54,9 @@ def render(verdict: Verdict, console: Console) -> None:
     if selection.shown or selection.counted:
         console.print()
         print_table(selection, console)
+    allowed = "".join(span.text for span in tolerances(verdict))
+    if allowed:
+        _line(Text(_shown(allowed, console), style="dim"), console)
     open_findings = attention(of_rows)
     accepted = causes(with_status(of_rows, Status.ACCEPTED))
     _causes(causes(open_findings), MAX_CAUSES, "finding", console)

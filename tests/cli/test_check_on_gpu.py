@@ -19,7 +19,7 @@ from gate.errors import MachineUnfit
 from gate.model import SM_THROUGHPUT, Correctness, NotMeasured, Violation
 from gate.ncu import NcuOutcome
 from gate.sampling import Sampled
-from gate.static import StaticOutcome
+from gate.static import StaticOutcome, analyse
 
 ROOT = Path(__file__).parents[2]
 RECORDED = load_measurement(ROOT / "tests" / "data" / "h100" / "measurement.json")
@@ -246,3 +246,16 @@ def test_a_refresh_asks_for_a_reason(repository, card):
     assert gate("baseline", "refresh", KERNEL).exit_code == 2
     assert gate("baseline", "refresh", KERNEL, "--reason", " ").exit_code == 7
     assert card.asked == []
+
+
+def test_a_card_newer_than_the_gate_is_measured_all_the_same(repository, card, monkeypatch):
+    gpu = replace(RECORDED.environment.gpu, compute_capability="19.9")
+    monkeypatch.setattr(measure, "find_gpu", lambda: gpu)
+    monkeypatch.setattr(measure.static, "analyse", analyse)
+    answer = gate("check", "-o", "run.json")
+    assert answer.exit_code == 0, answer.output
+    assert [step for step, _ in card.asked] == ["correctness", "timing", "ncu"]
+    assert answer.stderr.count("note: the compiled code was not looked at") == 1
+    assert "sm_199" in answer.stderr
+    static = next(r.static for r in load_measurement(Path("run.json")).results if r.profile)
+    assert (static.status, static.reason) == ("not_run", "unknown_gpu")

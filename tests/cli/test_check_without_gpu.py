@@ -43,7 +43,11 @@ def test_from_no_baseline_to_a_wrong_kernel(repository, scratch):
     assert first.exit_code == 7, first.output
     assert 'gate baseline refresh relu --gpu skip --reason "why"' in first.output
 
-    assert gate("baseline", "refresh", "--gpu", "skip", "--reason", "first").exit_code == 0
+    stored = gate("baseline", "refresh", "--gpu", "skip", "--reason", "first")
+    assert stored.exit_code == 0
+    assert "wrote baselines/sm_89/relu.json" in stored.output
+    assert "occupancy" in stored.output
+    assert len(stored.output.splitlines()) < 10
     repository.commit("a baseline")
     again = gate("check", "--markdown", "report.md")
     assert again.exit_code == 0, again.output
@@ -84,4 +88,43 @@ def test_what_cannot_be_done_says_so_at_once(repository, arguments, exit_code, s
 def test_under_ci_no_gpu_is_no_pass(repository):
     answer = gate("check", env={"CI": "true"})
     assert answer.exit_code == 6
-    assert "gate doctor" in answer.output
+    (step,) = (line for line in answer.output.splitlines() if line.startswith("  next: "))
+    assert "CI is set, so a GPU is required: run this on the GPU runner" in step
+    assert "gate doctor" in step
+    assert "--gpu skip" in step
+
+
+def test_who_asks_for_a_gpu_is_not_told_about_ci(repository):
+    answer = gate("check", "--gpu", "require", env={"CI": "true"})
+    assert answer.exit_code == 6
+    assert "CI is set" not in answer.output
+
+
+@pytest.mark.parametrize("given", ["relu/", "kernels/relu", "kernels/relu/", "./kernels/relu"])
+def test_a_kernels_path_names_it_too(repository, given):
+    (repository.root / "kernels" / "relu" / "kernel.py").write_text("import os\n")
+    answer = gate("check", given)
+    assert answer.exit_code == 7, answer.output
+    assert "no kernel named" not in answer.output
+    assert "relu" in answer.output
+    shown = gate("baseline", "show", given)
+    assert "no baseline of relu in" in shown.output
+
+
+def test_the_folder_one_stands_in_names_its_kernel(repository, monkeypatch):
+    monkeypatch.chdir(repository.root / "kernels" / "relu")
+    assert "no baseline of relu in" in gate("baseline", "show", ".").output
+
+
+@pytest.mark.parametrize("given", ["other/relu", "kernels", "."])
+def test_other_paths_name_no_kernel(repository, given):
+    assert "no kernel named" in gate("check", given).output
+
+
+def test_a_workloads_file_with_a_fault_says_where_to_look(repository):
+    file = repository.root / "kernels" / "relu" / "workloads.toml"
+    file.write_text("[workload.big]\nbenchmrk = true\n")
+    answer = gate("check")
+    assert answer.exit_code == 7
+    assert "benchmrk" in answer.output
+    assert "next: the gate's README says" in answer.output

@@ -174,3 +174,16 @@ def test_another_folder_of_baselines_can_be_named(project, stored, tmp_path_fact
 def test_a_baseline_that_is_broken_is_as_bad_as_a_broken_measurement(project, stored):
     stored.file("conv").write_text("{}")
     assert judged(candidate(project, measurement())).exit_code == 7
+
+
+def test_a_file_that_breaks_its_schema_is_answered_with_what_to_do(project, stored):
+    broken = candidate(project, measurement_json(measurement()).replace('"passed"', '"fine"'))
+    answer = judged(broken)
+    assert answer.exit_code == 7
+    assert "next: write it with this version of the gate" in answer.output
+    (kernel,) = stored.names()
+    file = stored.file(kernel)
+    file.write_text(file.read_text().replace('"passed"', '"fine"'))
+    for answer in (judged(file), judged(candidate(project, measurement()))):
+        assert answer.exit_code == 7
+        assert "next: restore that file from version control" in answer.output

@@ -35,7 +35,11 @@ def test_the_nearest_pyproject_rules_from_below_too(tmp_path):
         ("[tool.gate]\nprocesses = 2", "$.processes"),
         ('[tool.gate]\non_trade_off = "ignore"', "$.on_trade_off"),
         ('[tool.gate]\ntarget = "4090"', "$.target"),
-        ("[tool]\ngate = 1", "$: "),
+        ('[tool.gate]\ntarget = "sm_99"', "$.target: the gate has no figures of sm_99"),
+        ("[tool]\ngate = 1", "tool.gate is not a table"),
+        ("[tool]\ngate = []", "tool.gate is not a table"),
+        ("tool = 3", "tool is not a table"),
+        ("x = " + "[" * 20_000, "is not TOML"),
     ],
 )
 def test_a_table_that_does_not_fit_is_refused_with_its_key(tmp_path, text, said):
@@ -43,3 +47,32 @@ def test_a_table_that_does_not_fit_is_refused_with_its_key(tmp_path, text, said)
     with pytest.raises(InvalidConfiguration) as refusal:
         load_config(tmp_path)
     assert said in str(refusal.value)
+
+
+@pytest.mark.parametrize("text", ["[tool.gate]\nkernel = 1", "tool = 3"])
+def test_what_is_not_known_is_answered_with_what_is(tmp_path, text):
+    (tmp_path / "pyproject.toml").write_text(text)
+    with pytest.raises(InvalidConfiguration) as refusal:
+        load_config(tmp_path)
+    assert "kernels, baselines, target, gates, " in refusal.value.hint
+
+
+def test_an_unknown_target_is_answered_with_the_known_ones(tmp_path):
+    (tmp_path / "pyproject.toml").write_text('[tool.gate]\ntarget = "sm_99"')
+    with pytest.raises(InvalidConfiguration) as refusal:
+        load_config(tmp_path)
+    assert "sm_89, sm_90, sm_100" in refusal.value.hint
+
+
+def test_a_configuration_that_cannot_be_read_says_so(tmp_path):
+    (tmp_path / "pyproject.toml").symlink_to("/proc/self/mem")
+    with pytest.raises(InvalidConfiguration, match="cannot be read"):
+        load_config(tmp_path)
+
+
+def test_without_a_pyproject_the_repository_is_the_project(tmp_path):
+    below = tmp_path / "kernels" / "relu"
+    below.mkdir(parents=True)
+    assert load_config(below).root == below
+    (tmp_path / ".git").mkdir()
+    assert load_config(below).kernels == tmp_path / "kernels"

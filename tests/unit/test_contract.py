@@ -540,3 +540,8 @@ def test_kernel_with_lines_lost_and_swapped_is_judged(source, random):
     violations = check_contract("\n".join(lines))
     assert list(violations) == sorted(violations, key=lambda each: (each.line, each.code))
     assert all(1 <= violation.line <= len(lines) + 1 for violation in violations)
+
+
+def test_a_foreign_import_is_answered_with_the_allowed_ones():
+    (found,) = check_contract(SCALE.replace("import triton\n", "import triton\nimport os\n", 1))
+    assert "(torch, torch.nn as nn, triton, triton.language as tl)" in found.message

@@ -65,3 +65,23 @@ def test_a_base_kernel_is_read_whole_and_leaves_the_tree_alone(project):
     assert file.read_text() == "# changed\n"
     assert base_kernel(project.root, commit, file.with_name("other.py")) is None
     assert base_kernel(project.root, commit, file.parents[3] / "elsewhere.py") is None
+
+
+def test_outside_of_a_repository_it_says_what_to_do(tmp_path):
+    with pytest.raises(InvalidConfiguration, match="is in no git repository") as caught:
+        head_commit(tmp_path)
+    assert caught.value.hint.startswith("git init")
+
+
+def test_before_the_first_commit_it_says_what_to_do(tmp_path):
+    git("init", "--quiet", cwd=tmp_path)
+    with pytest.raises(InvalidConfiguration, match="has no commit yet") as caught:
+        head_commit(tmp_path)
+    assert caught.value.hint.startswith("git add -A && git commit")
+
+
+def test_anothers_repository_is_named_with_the_setting(project, monkeypatch):
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    with pytest.raises(InvalidConfiguration, match="belongs to another user") as caught:
+        head_commit(project.root)
+    assert caught.value.hint.endswith(f"safe.directory {project.root}")

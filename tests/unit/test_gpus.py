@@ -8,9 +8,8 @@ from gate.gpus import (
     load_gpu_table,
     load_gpu_tables,
     table_for_name,
-    table_for_target,
 )
-from gate.occupancy import allocation
+from gate.gpus.architectures import ARCHITECTURES, KNOWN_TARGETS, architecture_for
 
 ADA_FILE = FOLDER / "nvidia-geforce-rtx-4090.toml"
 
@@ -38,15 +37,13 @@ def test_the_4090_has_every_figure_of_the_seeds_table():
         "max_shared_bytes_per_block": 99 * 1024,
         "l2_bytes": 72 * 1024 * 1024,
     }
-    assert table.target == "sm_89"
-    assert table.capability_number == 89
 
 
 def test_the_known_cards():
-    assert {(t.name, t.target) for t in load_gpu_tables()} == {
-        ("NVIDIA GeForce RTX 4090", "sm_89"),
-        ("NVIDIA H100 80GB HBM3", "sm_90"),
-        ("NVIDIA H200", "sm_90"),
+    assert {(t.name, t.compute_capability) for t in load_gpu_tables()} == {
+        ("NVIDIA GeForce RTX 4090", "8.9"),
+        ("NVIDIA H100 80GB HBM3", "9.0"),
+        ("NVIDIA H200", "9.0"),
     }
 
 
@@ -56,26 +53,21 @@ def test_no_two_cards_share_a_name(field):
     assert len(set(names)) == len(names)
 
 
-def test_cards_of_one_architecture_agree_in_what_occupancy_rests_on():
-    by_target = {}
+def test_cards_and_their_architectures_agree():
+    by_capability = {a.compute_capability: asdict(a) for a in ARCHITECTURES}
     for table in load_gpu_tables():
-        limits = {
-            key: value
-            for key, value in asdict(table).items()
-            if key.startswith("max_") or key.endswith("_per_sm") or key == "warp_size"
-        }
-        assert by_target.setdefault(table.target, limits) == limits
+        of_card = asdict(table)
+        limits = by_capability[table.compute_capability]
+        assert {key: of_card[key] for key in limits} == limits
 
 
-def test_every_card_has_known_portions():
-    for table in load_gpu_tables():
-        assert allocation(table).registers == 256
-
-
-def test_unknown_targets_are_refused_with_the_known_ones():
-    with pytest.raises(InvalidConfiguration, match="'sm_75'") as caught:
-        table_for_target("sm_75")
-    assert caught.value.hint == "known targets: sm_89, sm_90"
+def test_every_architecture_from_volta_to_blackwell_is_known():
+    assert (
+        *("sm_70", "sm_75", "sm_80", "sm_86", "sm_87", "sm_89", "sm_90"),
+        *("sm_100", "sm_103", "sm_110", "sm_120", "sm_121"),
+    ) == KNOWN_TARGETS
+    assert architecture_for("sm_120").capability_number == 120
+    assert architecture_for("sm_99") is None
 
 
 def test_an_unknown_card_has_no_table():

@@ -11,6 +11,7 @@ PURE = (
     "errors",
     "findings",
     "gaps",
+    "gpus.architectures",
     "judge",
     "metrics",
     "model",
@@ -79,4 +80,4 @@ def test_measuring_without_its_packages_says_which_extra_is_missing(tmp_path):
     hidden += "u.find_spec = lambda n, *a: None if n == 'torch' else f(n, *a)\n"
     ended = run(hidden + source.replace('sys.modules["triton"] = ', ""), cwd=tmp_path)
     assert ended.returncode == 6
-    assert "pip install 'gpu-regression-gate[gpu]'" in ended.stderr
+    assert "pip install -e '.[gpu]' in its own checkout" in ended.stderr

@@ -113,7 +113,15 @@ def test_a_forward_call_that_launches_nothing_launches_no_triton_kernel():
 
 
 def test_one_triton_kernel_among_others_will_do():
-    refuse_foreign([(launch(FILL), launch("conv_kernel"))], {"conv_kernel", "unused_kernel"})
+    ours = {"conv_kernel", "unused_kernel"}
+    forward = (launch(FILL), launch("conv_kernel"))
+    refuse_foreign([forward], ours)
+    # It is that one launch which saves it, and one of several calls is enough.
+    refuse_foreign([(launch(FILL),), forward], ours)
+    assert reason_of(refuse_foreign, [forward[:1]], ours)[0] == "triton_kernel_not_launched"
+    assert (
+        reason_of(refuse_foreign, [forward], {"unused_kernel"})[0] == "triton_kernel_not_launched"
+    )
 
 
 def test_fresh_processes_must_launch_the_same():

@@ -1,13 +1,11 @@
 import csv
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gate.errors import InvalidConfiguration
-from gate.gpus import load_gpu_tables, table_for_name, table_for_target
+from gate.gpus.architectures import ARCHITECTURES, architecture_for
 from gate.occupancy import (
     REGISTERED_THREADS,
     REGISTERS,
@@ -19,8 +17,8 @@ from gate.occupancy import (
     occupancy,
 )
 
-ADA = table_for_target("sm_89")
-HOPPER = table_for_target("sm_90")
+ADA = architecture_for("sm_89")
+HOPPER = architecture_for("sm_90")
 RECORDED = Path(__file__).parents[1] / "data" / "cuda_occupancy.csv"
 
 THREADS_IN_A_BLOCK = st.integers(1, 1024)
@@ -30,15 +28,17 @@ REGISTERS_OF_A_THREAD = st.integers(1, 255)
 def recorded_rows():
     with RECORDED.open() as stream:
         rows = list(csv.DictReader(line for line in stream if not line.startswith("#")))
-    assert len(rows) == 400
+    assert len(rows) == 700
     return rows
 
 
 def test_occupancy_is_what_nvidias_own_header_computes():
-    tables = {table.compute_capability: table for table in (ADA, HOPPER)}
-    for row in recorded_rows():
+    known = {architecture.compute_capability: architecture for architecture in ARCHITECTURES}
+    rows = recorded_rows()
+    assert {row["compute_capability"] for row in rows} == known.keys()
+    for row in rows:
         resident = occupancy(
-            tables[row["compute_capability"]],
+            known[row["compute_capability"]],
             threads=int(row["threads"]),
             registers=int(row["registers"]),
             shared_bytes=int(row["shared_bytes"]),
@@ -75,11 +75,13 @@ def test_occupancy_by_hand(table, launch, expected):
 
 @given(threads=THREADS_IN_A_BLOCK, registers=REGISTERS_OF_A_THREAD, shared=st.integers(0, 240_000))
 def test_a_launch_without_exceeded_limits_is_one_that_can_run(threads, registers, shared):
-    for table in load_gpu_tables():
+    for architecture in ARCHITECTURES:
         exceeded = exceeded_limits(
-            table, grid=(1, 1, 1), threads=threads, registers=registers, shared_bytes=shared
+            architecture, grid=(1, 1, 1), threads=threads, registers=registers, shared_bytes=shared
         )
-        resident = occupancy(table, threads=threads, registers=registers, shared_bytes=shared)
+        resident = occupancy(
+            architecture, threads=threads, registers=registers, shared_bytes=shared
+        )
         assert (resident.blocks_per_sm == 0) == bool(exceeded)
         assert 0 <= resident.pct <= 100
 
@@ -135,9 +137,3 @@ def test_an_exceeded_limit_names_both_figures_and_the_target():
     assert limit.describe("sm_89") == (
         "bytes of shared memory per block: 262,144 needed, sm_89 allows 101,376"
     )
-
-
-def test_an_architecture_without_known_portions_is_refused():
-    table = replace(table_for_name("NVIDIA H200"), compute_capability="7.5")
-    with pytest.raises(InvalidConfiguration, match=r"7\.x is not known"):
-        occupancy(table, threads=32, registers=32, shared_bytes=0)

@@ -76,9 +76,14 @@ def test_a_worker_ends_with_the_gate_however_that_ends(tmp_path, number):
         [sys.executable, "-c", GATE, WORKER.format(file=str(file))], stderr=subprocess.DEVNULL
     )
     wait_until(lambda: file.exists() and file.read_text())
+    worker = int(file.read_text())
+    assert alive(worker)
+    assert gate.poll() is None
     gate.send_signal(number)
-    gate.wait(timeout=30)
-    wait_until(lambda: not alive(int(file.read_text())))
+    # SIGTERM and SIGHUP unwind and exit as a shell tells them, the others end Python themselves.
+    unwinds = number in (signal.SIGTERM, signal.SIGHUP)
+    assert gate.wait(timeout=30) == (128 + number if unwinds else -number)
+    wait_until(lambda: not alive(worker))
 
 
 def wait_until(condition):
@@ -102,3 +107,12 @@ def test_bytes_that_are_no_text_do_not_matter():
 def test_an_absent_program_is_an_error_of_the_caller():
     with pytest.raises(FileNotFoundError):
         run(["/nonexistent/program"], timeout_s=1.0)
+
+
+def test_what_nohup_started_outlives_its_terminal():
+    source = "import signal; from gate.processes import end_on_termination as e; e(); "
+    source += "signal.raise_signal(signal.SIGHUP); print('still here')"
+    ended = subprocess.run(
+        ["nohup", sys.executable, "-c", source], capture_output=True, text=True, check=False
+    )
+    assert (ended.returncode, ended.stdout) == (0, "still here\n")

@@ -148,7 +148,7 @@ def test_a_dirty_tree_is_refused_but_for_the_baselines(project, folder):
 
 def test_outside_of_a_repository_there_is_no_commit_to_name(tmp_path, project):
     (project.root / ".git").rename(project.root / "not-git")
-    with pytest.raises(InvalidConfiguration, match="git rev-parse"):
+    with pytest.raises(InvalidConfiguration, match="is in no git repository"):
         refuse_dirty_tree(project.config)
 
 

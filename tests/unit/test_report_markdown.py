@@ -28,7 +28,7 @@ On `NVIDIA H100 80GB HBM3`, against `baselines/nvidia-h100-80gb-hbm3`
   largest absolute error 1.25, allowed 1e-05
 ```
 
-**What to type next**
+**What to do next**
 
 ```text
 gate check depthwise_conv_h --seed 20240607
@@ -48,7 +48,8 @@ gate check depthwise_conv_h --seed 20240607
 
 NOT_CHECKED_HEAD = """\
 <!-- gpu-regression-gate -->
-### PASSED: 14 workloads correct, 1 gated metric unchanged against `baselines/sm_89`; \
+### PASSED: 14 workloads correct, 1 gated metric of compiled code unchanged \
+against `baselines/sm_89`; \
 not everything was checked, see below
 
 Without a GPU
@@ -138,8 +139,30 @@ def test_the_table_is_a_table_with_the_worst_first():
 
 def test_commands_stand_in_a_block_of_their_own():
     fences = [t.content for t in parsed(render(regressed())) if t.type == "fence"]
-    refresh = f'gate baseline refresh {KERNEL} --accept-regression --reason "why"'
-    assert fences[-1] == f"if it is meant: {refresh}\n"
+    assert fences[-1] == f'gate baseline refresh {KERNEL} --accept-regression --reason "why"\n'
+    assert "\n\nif it is meant:\n\n```text\ngate baseline" in render(regressed())
+
+
+def test_steps_that_are_no_command_stand_outside_of_the_blocks():
+    steps = (
+        "gate doctor",
+        f"mend kernels/{KERNEL}/kernel.py, then: gate check {KERNEL}",
+        "gate check softmax",
+        "ask @owner about #1",
+    )
+    broken = [replace(agrees(str(i))[0], next_step=step) for i, step in enumerate(steps)]
+    broken = [replace(f, exit_code=ExitCode.INCORRECT) for f in broken]
+    text = render(verdict(ExitCode.INCORRECT, *broken))
+    fences = [t.content for t in parsed(text) if t.type == "fence"]
+    assert fences[-2:] == ["gate doctor\ngate check softmax\n", f"gate check {KERNEL}\n"]
+    assert f"\n\n`mend kernels/{KERNEL}/kernel.py, then`:\n\n```text" in text
+    assert text.endswith("\n\n`ask @owner about #1`\n")
+
+
+def test_a_green_comment_says_how_much_was_tolerated():
+    said = "tolerances: runtime 1.0 % (configured floor), SM throughput"
+    assert said in render(SAMPLES["passed"]())
+    assert "tolerances:" not in render(regressed())
 
 
 def test_accepted_changes_have_a_table_of_their_own():

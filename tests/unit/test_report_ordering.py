@@ -7,6 +7,7 @@ from report_samples import (
     SAMPLES,
     accepted,
     agrees,
+    comparison,
     environment,
     figures,
     finding,
@@ -16,9 +17,10 @@ from report_samples import (
     verdict,
 )
 
+from gate.compare import compare_exact
 from gate.errors import PRECEDENCE, ExitCode
-from gate.model import DRAM_THROUGHPUT, RUNTIME, SM_THROUGHPUT, Status
-from gate.report.headline import context, headline, row_words
+from gate.model import DRAM_THROUGHPUT, RUNTIME, SM_THROUGHPUT, Finding, Reason, Status
+from gate.report.headline import context, headline, row_words, tolerances
 from gate.report.ordering import (
     attention,
     causes,
@@ -156,8 +158,8 @@ def test_what_was_not_checked_is_said_of_the_run_and_of_each_workload():
         (
             "not_checked",
             (
-                "PASSED: 14 workloads correct, 1 gated metric unchanged against baselines/sm_89; "
-                "not everything was checked, see below"
+                "PASSED: 14 workloads correct, 1 gated metric of compiled code unchanged "
+                "against baselines/sm_89; not everything was checked, see below"
             ),
         ),
         (
@@ -196,6 +198,37 @@ def test_a_headline_claims_no_more_than_was_proven(given, line):
     assert headline(given).plain() == line
 
 
+def test_a_headline_tells_a_change_from_zero_by_its_values():
+    spilled = Finding(
+        kernel=KERNEL,
+        workload="flagship",
+        subject="static.spill_bytes",
+        status=Status.REGRESSED,
+        reason=Reason(code="higher", message="it spills"),
+        exit_code=ExitCode.REGRESSED,
+        comparison=compare_exact("B", 0.0, 16.0),
+    )
+    assert headline(verdict(ExitCode.REGRESSED, spilled)).plain() == (
+        f"FAILED regressed (exit 3): {KERNEL}/flagship register spills 0 B -> 16 B "
+        "(tolerance 0.0 %)"
+    )
+
+
+def test_the_widest_tolerance_is_named():
+    def said(*findings):
+        return "".join(s.text for s in tolerances(verdict(ExitCode.PASSED, *findings)))
+
+    wide = comparison("ns", 4_700.0, 4_700.0, tolerance=0.0247, origin="noise")
+    small = [replace(f, comparison=wide) for f in figures("small") if f.subject == "runtime"]
+    assert said(*figures(), *small).startswith(
+        "tolerances: runtime 1.0 to 2.47 % (small, baseline's noise), SM throughput 2.0 % ("
+    )
+    other = replace(small[0], kernel="softmax")
+    assert "2.47 % (softmax/small, baseline's noise)" in said(*figures(), other)
+    assert said(*agrees()) == ""
+    assert tolerances(regressed()) == ()
+
+
 def test_the_context_names_the_baselines_where_the_headline_does_not():
     def shown(sample):
         return "".join(span.text for span in context(sample, headline(sample)))
@@ -208,7 +241,7 @@ def test_the_context_names_the_baselines_where_the_headline_does_not():
 def test_a_workload_in_words():
     words = {row.place: row_words(row) for row in rows(not_checked())}
     assert words[f"{KERNEL}/k31"] == "correctness not checked"
-    assert words[f"{KERNEL}/flagship"] == "correct, 1 metric unchanged"
+    assert words[f"{KERNEL}/flagship"] == "correct, 1 metric of compiled code unchanged"
     assert words[f"{KERNEL}/odd-0"] == "correct"
     (row,) = rows(accepted())
     assert row_words(row) == "correct, 2 metrics unchanged, 1 change accepted"

@@ -37,7 +37,9 @@ On NVIDIA H100 80GB HBM3
 workload                   correct          runtime         SM %       DRAM %  status
 depthwise_conv_h/k31       yes      301.9 us -12.0%  31.1 +0.00%  98.1 +9.24%  improved
 depthwise_conv_h/flagship  yes      343.1 us +0.00%  31.1 +0.00%  89.8 +0.00%  unchanged
-13 more workloads: correct"""
+13 more workloads: correct
+tolerances: runtime 1.0 % (configured floor), SM throughput 2.0 % (configured floor), \
+DRAM throughput 2.15 % (baseline's noise)"""
 
 REGRESSED = """\
 FAILED regressed (exit 3): depthwise_conv_h/flagship runtime +20.1 % (tolerance 1.0 %); \
@@ -103,12 +105,12 @@ not checked: runtime, SM throughput and DRAM throughput were not measured here: 
 this machine has no GPU"""
 
 NOT_CHECKED = """\
-PASSED: 14 workloads correct, 1 gated metric unchanged against baselines/sm_89; \
+PASSED: 14 workloads correct, 1 gated metric of compiled code unchanged against baselines/sm_89; \
 not everything was checked, see below
 Without a GPU
 
 1 workload: correctness not checked
-1 workload: correct, 1 metric unchanged
+1 workload: correct, 1 metric of compiled code unchanged
 13 workloads: correct
 
 not checked: runtime, SM throughput and DRAM throughput were not measured here: \
@@ -124,6 +126,8 @@ On NVIDIA H100 80GB HBM3
 workload           correct          runtime         SM %       DRAM %  status
 depthwise_conv_h/  yes      343.1 us +0.00%  31.1 -62.9%  89.8 +0.00%  accepted
 flagship
+tolerances: runtime 1.0 % (configured floor), SM throughput 2.0 % (configured floor), \
+DRAM throughput 2.15 % (baseline's noise)
 
 depthwise_conv_h/flagship: SM throughput accepted (trade_off)
   sm__throughput.avg.pct_of_peak_sustained_elapsed of depthwise_conv_h_kernel
@@ -153,6 +157,15 @@ def test_a_narrow_console_hides_no_figure(width):
     shown = rendered(regressed(), width)
     for figure in ("412.1 us +20.1%", "25.9 -16.7%", "74.8 -16.7%"):
         assert figure in shown
+
+
+@pytest.mark.parametrize("width", range(20, 82, 2))
+def test_a_name_is_never_broken_but_at_its_slash(width):
+    shown = rendered(regressed(), width)
+    table = shown[shown.index("baselines/nvidia") : shown.index("runtime regressed")]
+    assert table.count(KERNEL) >= 2
+    for name in ("flagship", "k31"):
+        assert f"{KERNEL}/{name}: " in table or f"\n{name}" in table
 
 
 def test_a_command_is_never_broken_over_lines():

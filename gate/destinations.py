@@ -1,0 +1,54 @@
+"""Where reports and measurements go: refused before anything is measured, not minutes later."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import MutableMapping
+
+STDOUT = Path("-")
+_META = "gate.destinations"
+
+
+def destination(ctx: click.Context, option: click.Parameter, path: Path | None) -> Path | None:
+    """Click's callback for a file to be written. Raises CannotWrite and UsageError."""
+    if path is not None:
+        from gate.documents import refuse_unwritable
+
+        named_once(ctx, option, path)
+        if path != STDOUT:
+            refuse_unwritable(path)
+    return path
+
+
+def named_once(ctx: click.Context, parameter: click.Parameter, path: Path) -> Path:
+    """The same path. Raises UsageError where another parameter of this command has it too."""
+    name = parameter.opts[0] if parameter.opts[0].startswith("-") else parameter.make_metavar(ctx)
+    other = _taken(ctx).setdefault(path if path == STDOUT else path.resolve(), name)
+    if other != name:
+        raise click.UsageError(f"{other} and {name} name the same file: {path}", ctx)
+    return path
+
+
+def takes_stdout(ctx: click.Context) -> bool:
+    """Whether a report goes to stdout, so that everything else belongs on stderr."""
+    return STDOUT in _taken(ctx)
+
+
+def write(path: Path, text: str) -> None:
+    """Write one report. Raises CannotWrite."""
+    from gate.documents import write_atomically
+
+    if path == STDOUT:
+        click.echo(text.encode(), nl=False)
+    else:
+        write_atomically(path, text)
+
+
+def _taken(ctx: click.Context) -> MutableMapping[Path, str]:
+    taken: MutableMapping[Path, str] = ctx.meta.setdefault(_META, {})
+    return taken

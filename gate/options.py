@@ -1,0 +1,77 @@
+"""The options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from gate.destinations import destination
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+FILE = click.Path(dir_okay=False, readable=False, path_type=Path, allow_dash=True)
+
+
+def measuring_options(command: Callable[..., None]) -> Callable[..., None]:
+    # Click lists what is applied last first.
+    for option in reversed(
+        (
+            click.argument("kernels", nargs=-1),
+            click.option(
+                "--gpu",
+                type=click.Choice(["auto", "require", "skip"]),
+                help="auto measures where there is a GPU; the default is require when CI=true.",
+            ),
+            click.option(
+                "--seed", type=click.IntRange(0, 2**32 - 1), help="Repeat a run's inputs."
+            ),
+            click.option(
+                "--processes",
+                type=click.IntRange(3, 100),
+                help="Time each workload in so many fresh processes; by itself it takes 3 to 20.",
+            ),
+            click.option(
+                "--base",
+                metavar="REF",
+                help="Time suspects in turn with this revision's kernel, not the merge base's.",
+            ),
+            click.option(
+                "--lock-clocks",
+                "lock_clocks_mhz",
+                type=click.IntRange(100, 5000),
+                metavar="MHZ",
+                help="Hold the SM clock while measuring; the driver's default comes back after.",
+            ),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def report_options(command: Callable[..., None]) -> Callable[..., None]:
+    for name, what in reversed(
+        (
+            ("json", "Write the verdict as JSON; - is stdout."),
+            ("markdown", "Write it as Markdown."),
+            ("junit", "Write it as JUnit XML."),
+        )
+    ):
+        option = click.option(
+            f"--{name}", f"{name}_file", type=FILE, callback=destination, help=what
+        )
+        command = option(command)
+    return command
+
+
+def output_option(*, required: bool) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    return click.option(
+        "-o",
+        "--output",
+        type=FILE,
+        callback=destination,
+        required=required,
+        help="Where the measurement goes; - is stdout.",
+    )

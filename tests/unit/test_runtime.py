@@ -115,6 +115,13 @@ def test_a_lower_clock_explains_a_slower_kernel_until_the_base_revision_is_measu
     assert said(judged(1.0, clock=1700)) == SAME
 
 
+def test_without_proof_that_the_machine_moved_it_is_not_accused():
+    undecided = replace(timing(times(3565.0, NOISY)), base=base(1.0, 1.0))
+    finding = judge_runtime(result(timing=timing(MEDIANS)), result(timing=undecided), floor=0.005)
+    assert said(finding) == SAME
+    assert "in turn with the base revision" in finding.reason.message
+
+
 def test_a_stale_baseline_is_named_and_passes():
     finding = judged(0.8)
     assert (finding.status, finding.exit_code) == (Status.IMPROVED, ExitCode.PASSED)

@@ -73,8 +73,11 @@ def run(
     timeout_s: float,
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
+    stdout_bytes: int = TAIL_BYTES,
 ) -> Completed:
     """Run `argv` in a process group of its own and keep the tails of what it printed.
+
+    `stdout_bytes` is how much of its output is kept, where that is more than last words.
 
     The group is killed when it outlives `timeout_s` and on any exception, Ctrl-C included; children
     that outlive their parent die with it. Raises FileNotFoundError where the program is absent.
@@ -97,8 +100,8 @@ def run(
             process.wait(timeout=REAP_SECONDS)
         return Completed(
             returncode=returncode,
-            stdout=_tail(out),
-            stderr=_tail(err),
+            stdout=_tail(out, stdout_bytes),
+            stderr=_tail(err, TAIL_BYTES),
             timed_out=timed_out,
             seconds=time.monotonic() - started,
         )
@@ -119,7 +122,7 @@ def _kill_group(process: subprocess.Popen[bytes]) -> None:
         return
 
 
-def _tail(stream: IO[bytes]) -> str:
+def _tail(stream: IO[bytes], kept: int) -> str:
     size = stream.seek(0, os.SEEK_END)
-    stream.seek(max(0, size - TAIL_BYTES))
+    stream.seek(max(0, size - kept))
     return stream.read().decode(errors="replace")

@@ -26,16 +26,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from benchmarks.error_rates import base_timing, look_by_look
 from benchmarks.rules import RIVALS, Said
 from gate.compare import status_of
-from gate.model import RUNTIME, BaseTiming, Status
+from gate.model import RUNTIME, Status
 from gate.runtime import compare_in_turn, compare_with_stored, judge_runtime
-from gate.sequential import CALIBRATION, LOOKS, next_look
+from gate.sequential import CALIBRATION, LOOKS
 from gate.stats import log_deviation
 from tests.factories import result, timing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from benchmarks.rules import Rule
     from gate.model import Comparison
@@ -148,10 +149,13 @@ def verdict_of_ours(case: Case, hand: Hand, floor: float) -> tuple[Said, list[Pr
         candidate.extend(hand.deal(case.measured_on, case.arm, look - len(candidate)))
         return compare_with_stored(stored, medians(candidate), floor=floor)
 
-    compared = look_by_look(against, most=hand.has(case.measured_on, case.arm))
+    compared, _ = look_by_look(against, most=hand.has(case.measured_on, case.arm))
     suspect = status_of(RUNTIME, compared) in (Status.REGRESSED, Status.INCONCLUSIVE)
     base, again = measure_in_turn(case, hand, compared) if suspect else ([], [])
-    measured = replace(timing(medians(candidate)), base=base_timing(base, again) if base else None)
+    measured = replace(
+        timing(medians(candidate)),
+        base=base_timing(medians(base), medians(again)) if base else None,
+    )
     finding = judge_runtime(result(timing=timing(stored)), result(timing=measured), floor=floor)
     return SAID.get(finding.status, "undecided"), [*candidate, *base, *again]
 
@@ -178,29 +182,8 @@ def measure_in_turn(
     return base, again
 
 
-def look_by_look(compare: Callable[[int], Comparison], *, most: int) -> Comparison:
-    """The comparison that ends the looks: it decides, or no look (or process) is left."""
-    look = LOOKS[0]
-    while True:
-        compared = compare(look)
-        following = next_look(look)
-        decided = status_of(RUNTIME, compared) is not Status.INCONCLUSIVE
-        if decided or following is None or following > most:
-            return compared
-        look = following
-
-
 def medians(processes: Iterable[Process]) -> tuple[float, ...]:
     return tuple(process.median_ns for process in processes)
-
-
-def base_timing(base: Sequence[Process], again: Sequence[Process]) -> BaseTiming:
-    return BaseTiming(
-        commit="a" * 40,
-        kernel_sha256="b" * 64,
-        process_medians_ns=medians(base),
-        candidate_medians_ns=medians(again),
-    )
 
 
 # ----------------------------------------------------------------------------------- tables

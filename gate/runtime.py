@@ -33,7 +33,7 @@ NOISE_FACTOR = 3.0
 MAX_TOLERANCE = 0.05
 # What one session may differ from another with the same card and code: two machines agreed to
 # 0.01 %, and the noisier a workload the less so (benchmarks/RESULTS.md). At this share all looks
-# keep their error where sessions differ by 0.3 deviations (tests/unit/test_error_rates.py).
+# keep their error where sessions differ by 0.3 deviations (benchmarks/error_rates.py).
 SESSION = 0.0005
 SESSION_NOISE_SHARE = 0.3
 # The canary's work never changes: a machine whose canary moved by this is another machine.

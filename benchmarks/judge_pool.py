@@ -7,9 +7,11 @@ then what the pools are. A pool has one fresh process a line:
      "samples_ns": [...], "median_ns": 352200.0}
 
 Arm `A` is one kernel throughout, `+2%` the same with a planted slowdown. `gpu` may be left out
-where there is one machine of a kind. A verdict never draws a process twice, but verdicts share a
-pool: their intervals hold for that pool and not for all others. Processes and samples are what a
-verdict on an unchanged kernel measured, base arm included; the stored baseline is not counted.
+where `machine` is its name and a number, `NVIDIA H200 #2`.
+
+A verdict never draws a process twice, but verdicts share a pool: their intervals hold for that pool
+and not for all others. Processes and samples are what a verdict on an unchanged kernel measured,
+base arm included; the stored baseline is not counted.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ import argparse
 import json
 import math
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from itertools import permutations
 from pathlib import Path
 from statistics import fmean, median
@@ -63,14 +65,15 @@ class Process:
 
     @property
     def kind(self) -> str:
-        return self.gpu or self.machine
+        return self.gpu or self.machine.partition("#")[0].strip()
 
 
 def load(files: Iterable[Path]) -> list[Process]:
+    """Every line of every file; what else a line says is left out."""
     lines = [line for file in files for line in file.read_text().splitlines() if line.strip()]
-    return [
-        Process(**{**(r := json.loads(x)), "samples_ns": tuple(r["samples_ns"])}) for x in lines
-    ]
+    known = [each.name for each in fields(Process)]
+    rows = [{name: row[name] for name in known if name in row} for row in map(json.loads, lines)]
+    return [Process(**{**row, "samples_ns": tuple(row["samples_ns"])}) for row in rows]
 
 
 class Hand:

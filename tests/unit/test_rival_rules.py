@@ -113,6 +113,13 @@ def test_cases_are_within_machines_and_between_those_of_one_kind():
     assert len(found) == 3 + 2 + 3
 
 
+def test_a_machine_may_name_its_gpu_itself():
+    machines = (("H200 #1", "", 0.0), ("H200 #2", "", 0.0), ("H100 #1", "", 0.0))
+    found = cases_of(pool(machines=machines, arms=("A",)))
+    across = {(c.stored_on, c.measured_on) for c in found if c.stored_on != c.measured_on}
+    assert across == {("H200 #1", "H200 #2"), ("H200 #2", "H200 #1")}
+
+
 def test_no_process_is_dealt_twice():
     hand = Hand({("one", "A"): pool(arms=("A",))[:90]}, np.random.default_rng(7))
     dealt = hand.deal("one", "A", 50) + hand.deal("one", "A", 40)
@@ -147,7 +154,7 @@ def test_a_small_pool_ends_the_looks_early():
 
 def test_the_report_is_a_table_a_size_and_one_of_the_pools(tmp_path):
     file = tmp_path / "pool.jsonl"
-    lines = [json.dumps({**p.__dict__, "samples_ns": list(p.samples_ns)}) for p in pool()]
+    lines = [json.dumps({**vars(p), "samples_ns": list(p.samples_ns), "at": 1}) for p in pool()]
     file.write_text("\n".join(lines) + "\n")
     text = report(load([file]), verdicts=5, floor=0.01, seed=8)
     assert "### medium" in text

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gate.documents import load_measurement, measurement_json, write_atomically
 from gate.errors import InvalidDocument, UnknownKernel
+from gate.git import file_at, file_versions
+from gate.history import Version
 from gate.kernels import NAME_PATTERN
 
 if TYPE_CHECKING:
@@ -29,16 +32,30 @@ def load_all(root: Path, target: str, kernels: Sequence[str]) -> list[tuple[str,
 
     Raises UnknownKernel for a name without a baseline anywhere.
     """
+    stored = ((b.folder.name, b.load(name)) for b, name in _files(root, target, kernels))
+    return [(folder, baseline) for folder, baseline in stored if baseline]
+
+
+def load_histories(
+    root: Path, target: str, kernels: Sequence[str]
+) -> list[tuple[str, tuple[Version, ...]]]:
+    """The committed versions of the same files, each with `folder/kernel` as its name."""
+    return [
+        (f"{baselines.folder.name}/{name}", baselines.versions(name))
+        for baselines, name in _files(root, target, kernels)
+    ]
+
+
+def _files(root: Path, target: str, kernels: Sequence[str]) -> list[tuple[Baselines, str]]:
     folders = [Baselines(f, target) for f in sorted(root.glob("*")) if f.is_dir()]
-    stored = [(b.folder.name, b.load(name)) for b in folders for name in b.names()]
-    found = [(folder, m) for folder, m in stored if m]
-    unknown = set(kernels) - {name for _, m in found for name in m.scope.kernels}
+    stored = [(folder, name) for folder in folders for name in folder.names()]
+    unknown = set(kernels) - {name for _, name in stored}
     if unknown:
         raise UnknownKernel(
             f"no baseline of {', '.join(sorted(unknown))} in {root}",
             hint='gate baseline refresh KERNEL --reason "why"',
         )
-    return [(f, m) for f, m in found if not kernels or m.scope.kernels[0] in kernels]
+    return [(folder, name) for folder, name in stored if not kernels or name in kernels]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +85,25 @@ class Baselines:
         if folder_name(stored.environment.gpu, self.target) != self.folder.name:
             raise InvalidDocument(f"{file}: $.environment.gpu: it was measured elsewhere")
         return stored
+
+    def versions(self, kernel: str) -> tuple[Version, ...]:
+        """Every committed version, the oldest first; one that does not read today says why."""
+        file = self.file(kernel)
+        found = []
+        with tempfile.TemporaryDirectory(prefix="gate-") as scratch:
+            then = Baselines(Path(scratch) / self.folder.name, self.target)
+            for one in file_versions(file):
+                write_atomically(then.file(kernel), file_at(one, cwd=file.parent))
+                try:
+                    document, unreadable = then.load(kernel), ""
+                except InvalidDocument as error:
+                    document, unreadable = None, str(error).removeprefix(f"{then.file(kernel)}: ")
+                found.append(
+                    Version(
+                        commit=one.commit, date=one.date, baseline=document, unreadable=unreadable
+                    )
+                )
+        return tuple(found)
 
     def file(self, kernel: str) -> Path:
         if not NAME_PATTERN.fullmatch(kernel):

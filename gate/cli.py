@@ -215,6 +215,18 @@ def baseline_show(kernels: tuple[str, ...]) -> None:
     stored.render(baselines, console())
 
 
+@baseline.command("history")
+@click.argument("kernels", nargs=-1)
+def baseline_history(kernels: tuple[str, ...]) -> None:
+    """How the gated metrics of KERNELS (all without arguments) moved from commit to commit."""
+    from gate.baselines import load_histories
+    from gate.config import load_config
+    from gate.report import history
+
+    config = load_config(Path.cwd())
+    history.render(load_histories(config.baselines, config.target, kernels), console())
+
+
 @main.command()
 def doctor() -> None:
     """Can this machine measure? Where not: the exact mend."""

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from gate import processes
 from gate.errors import InvalidConfiguration
-from gate.kernels import MAX_SOURCE_BYTES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,6 +17,17 @@ if TYPE_CHECKING:
 TIMEOUT_SECONDS = 60.0
 # What a branch is usually merged into, in the order that is looked for.
 DEFAULT_BASES = ("origin/HEAD", "origin/main", "origin/master", "main", "master")
+# As much as the largest document that would be read.
+OUTPUT_BYTES = 128 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileVersion:
+    """One commit that wrote a file, and where the file was then, from the top of the repository."""
+
+    commit: str
+    date: str
+    path: str
 
 
 # What git says, what that means here, and what to do about it.
@@ -52,18 +62,15 @@ class BaseKernel:
         return hashlib.sha256(self.source).hexdigest()
 
 
-def git(*arguments: str, cwd: Path, keep_bytes: int = processes.TAIL_BYTES) -> str:
-    """The last `keep_bytes` of what one git command prints.
-
-    Raises InvalidConfiguration in plain or git's own words.
-    """
+def git(*arguments: str, cwd: Path) -> str:
+    """What one git command prints. Raises InvalidConfiguration in plain or git's own words."""
     try:
         ended = processes.run(
             ["git", *arguments],
             timeout_s=TIMEOUT_SECONDS,
             env={**os.environ, "LC_ALL": "C"},  # what git says is read here
             cwd=cwd,
-            keep_bytes=keep_bytes,
+            stdout_bytes=OUTPUT_BYTES,
         )
     except FileNotFoundError as error:
         raise InvalidConfiguration("git is not installed", hint="apt-get install git") from error
@@ -109,6 +116,33 @@ def base_kernel(root: Path, commit: str, file: Path) -> BaseKernel | None:
         return None
     blob = f"{commit}:./{file.relative_to(root).as_posix()}"
     with suppress(InvalidConfiguration):
-        text = git("cat-file", "blob", blob, cwd=root, keep_bytes=MAX_SOURCE_BYTES)
+        text = git("cat-file", "blob", blob, cwd=root)
         return BaseKernel(commit=commit, source=text.encode())
     return None
+
+
+def file_versions(file: Path) -> tuple[FileVersion, ...]:
+    """Every commit of HEAD's history that wrote `file`, the oldest first; followed over renames."""
+    log = git(
+        "log",
+        "--follow",
+        "--diff-filter=d",  # not the commits that delete it
+        "--name-only",
+        "-z",
+        "--format=%x1e%H %cI",
+        "--",
+        file.name,
+        cwd=file.parent,
+    )
+    return tuple(_file_version(entry) for entry in reversed(log.split("\x1e")[1:]))
+
+
+def _file_version(entry: str) -> FileVersion:
+    head, path, *_ = entry.split("\0")
+    commit, date = head.split()
+    return FileVersion(commit=commit, date=date, path=path.lstrip("\n"))
+
+
+def file_at(version: FileVersion, *, cwd: Path) -> str:
+    """What the file held at that commit."""
+    return git("show", f"{version.commit}:{version.path}", cwd=cwd)

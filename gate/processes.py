@@ -80,9 +80,11 @@ def run(
     timeout_s: float,
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
-    keep_bytes: int = TAIL_BYTES,
+    stdout_bytes: int = TAIL_BYTES,
 ) -> Completed:
-    """Run `argv` in a process group of its own and keep the last `keep_bytes` of what it printed.
+    """Run `argv` in a process group of its own and keep the tails of what it printed.
+
+    `stdout_bytes` is how much of its output is kept, where that is more than last words.
 
     The group is killed when it outlives `timeout_s` and on any exception, Ctrl-C included; children
     that outlive their parent die with it. Raises FileNotFoundError where the program is absent.
@@ -105,8 +107,8 @@ def run(
             process.wait(timeout=REAP_SECONDS)
         return Completed(
             returncode=returncode,
-            stdout=_tail(out, keep_bytes),
-            stderr=_tail(err),
+            stdout=_tail(out, stdout_bytes),
+            stderr=_tail(err, TAIL_BYTES),
             timed_out=timed_out,
             seconds=time.monotonic() - started,
         )
@@ -174,7 +176,7 @@ class Conversation:
         ended = Completed(
             returncode=self._process.wait(timeout=REAP_SECONDS),
             stdout="",
-            stderr=_tail(self._errors),
+            stderr=_tail(self._errors, TAIL_BYTES),
             timed_out=self.timed_out,
             seconds=time.monotonic() - self._started,
         )
@@ -197,7 +199,7 @@ def _kill_group(process: subprocess.Popen[bytes]) -> None:
         return
 
 
-def _tail(stream: IO[bytes], keep_bytes: int = TAIL_BYTES) -> str:
+def _tail(stream: IO[bytes], kept: int) -> str:
     size = stream.seek(0, os.SEEK_END)
-    stream.seek(max(0, size - keep_bytes))
+    stream.seek(max(0, size - kept))
     return stream.read().decode(errors="replace")

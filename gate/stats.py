@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 # Bisection halves an interval of width 2^10 until it is below double precision.
 _BISECTIONS = 80
 _WIDEST_QUANTILE = 1024.0
-_CONTINUED_FRACTION_TERMS = 300
+_CONTINUED_FRACTION_TERMS = 60
 _TINY = 1e-300
+_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,19 +34,28 @@ class Interval:
 def log_ratio(
     baseline: Sequence[float], candidate: Sequence[float], *, confidence: float
 ) -> Interval:
-    """Student's two-sided interval of the difference of mean logarithms, pooled variance.
+    """Welch's two-sided interval of the difference of mean logarithms, variances unequal.
 
-    Each element is one fresh process's median, at least two on either side; all are positive.
-    Source: Student 1908; e.g. NIST/SEMATECH e-Handbook of Statistical Methods, 1.3.5.3.
+    A session may be noisier than its baseline was: pooled, few candidates among many stored
+    processes would pass for as steady as these. Each element is one fresh process's median, at
+    least two on either side; all are positive.
+    Source: Welch 1947; e.g. NIST/SEMATECH e-Handbook of Statistical Methods, 1.3.5.3.
     """
     base, cand = [math.log(v) for v in baseline], [math.log(v) for v in candidate]
-    freedom = len(base) + len(cand) - 2
-    pooled = (_squares(base) + _squares(cand)) / freedom
-    half = student_quantile(0.5 + confidence / 2, freedom) * math.sqrt(
-        pooled * (1 / len(base) + 1 / len(cand))
-    )
+    squared = [_squares(x) / (len(x) - 1) / len(x) for x in (base, cand)]
+    freedom = _freedom(squared, (len(base) - 1, len(cand) - 1))
+    half = student_quantile(0.5 + confidence / 2, freedom) * math.sqrt(sum(squared))
     centre = fmean(cand) - fmean(base)
     return Interval(centre, centre - half, centre + half)
+
+
+def _freedom(squared: Sequence[float], each: Sequence[int]) -> float:
+    """Welch's and Satterthwaite's degrees of freedom for squared standard errors, to a tenth."""
+    if not any(squared):
+        return float(sum(each))
+    freedom = sum(squared) ** 2 / sum(s * s / n for s, n in zip(squared, each, strict=True))
+    # Downwards, but for what rounding took; tenths, so that a thousand verdicts share quantiles.
+    return math.floor(10 * freedom + _ROUNDING) / 10
 
 
 def log_deviation(values: Sequence[float]) -> float:
@@ -66,7 +76,7 @@ def half_range(spread: tuple[float, float]) -> float:
 
 
 @cache
-def student_quantile(probability: float, freedom: int) -> float:
+def student_quantile(probability: float, freedom: float) -> float:
     """The `probability` (above 0.5) quantile of Student's t with `freedom` degrees of freedom."""
     low, high = 0.0, _WIDEST_QUANTILE
     for _ in range(_BISECTIONS):
@@ -78,7 +88,7 @@ def student_quantile(probability: float, freedom: int) -> float:
     return high
 
 
-def student_cdf(t: float, freedom: int) -> float:
+def student_cdf(t: float, freedom: float) -> float:
     """P(T <= t) for t >= 0. Source: Abramowitz and Stegun 26.5.27 and 26.7.1."""
     return 1 - _incomplete_beta(freedom / (freedom + t * t), freedom / 2, 0.5) / 2
 

@@ -1,7 +1,15 @@
 import pytest
 
 from gate.errors import InvalidConfiguration
-from gate.git import base_commit, base_kernel, changed_files, git, head_commit
+from gate.git import (
+    base_commit,
+    base_kernel,
+    changed_files,
+    file_at,
+    file_versions,
+    git,
+    head_commit,
+)
 
 
 def test_the_head_is_a_full_sha(project):
@@ -85,3 +93,39 @@ def test_anothers_repository_is_named_with_the_setting(project, monkeypatch):
     with pytest.raises(InvalidConfiguration, match="belongs to another user") as caught:
         head_commit(project.root)
     assert caught.value.hint.endswith(f"safe.directory {project.root}")
+
+
+def test_the_versions_of_a_file_are_followed_over_renames_and_skip_its_deletion(project):
+    text = "".join(f"line {n}\n" for n in range(50))
+    old, new = project.root / "old \u00e9.txt", project.root / "folder" / "new.txt"
+    new.parent.mkdir()
+    old.write_text(text)
+    commits = [project.commit("add")]
+    project.git("mv", old.name, "folder/new.txt")
+    commits.append(project.commit("rename"))
+    project.git("rm", "--quiet", "folder/new.txt")
+    project.commit("delete")
+    new.parent.mkdir(exist_ok=True)
+    new.write_text(text + "more\n")
+    commits.append(project.commit("again"))
+    found = file_versions(new)
+    assert [v.commit for v in found][-1] == commits[-1]
+    assert {v.commit for v in found} <= set(commits)
+    assert all(v.date.startswith("20") for v in found)
+    assert file_at(found[-1], cwd=new.parent) == text + "more\n"
+
+
+def test_a_rename_keeps_what_came_before(project):
+    text = "".join(f"line {n}\n" for n in range(2000))
+    (project.root / "old \u00e9.txt").write_text(text)
+    project.commit("add")
+    project.git("mv", "old \u00e9.txt", "new.txt")
+    project.commit("rename")
+    found = file_versions(project.root / "new.txt")
+    assert [v.path for v in found] == ["old \u00e9.txt", "new.txt"]
+    assert [file_at(v, cwd=project.root) for v in found] == [text, text]  # more than last words
+
+
+def test_what_was_never_committed_has_no_versions(project):
+    (project.root / "new.txt").write_text("")
+    assert file_versions(project.root / "new.txt") == ()

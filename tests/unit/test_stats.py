@@ -28,7 +28,17 @@ def test_student_quantile_agrees_with_the_printed_tables(probability, freedom, e
 def test_the_interval_is_the_textbook_one():
     interval = log_ratio([100.0, 102.0, 101.0], [110.0, 111.0, 109.0], confidence=0.95)
     assert interval.centre == pytest.approx(math.log(110 / 101), abs=1e-4)
-    assert interval.high - interval.centre == pytest.approx(0.02155, abs=2e-4)
+    # 3.97 degrees of freedom, taken as 3.9.
+    assert interval.high - interval.centre == pytest.approx(0.02177, abs=1e-5)
+
+
+def test_variances_need_not_be_equal():
+    base, cand = ([math.exp(x) for x in logs] for logs in ((1, 2, 3, 4, 5), (10, 20, 30)))
+    interval = log_ratio(base, cand, confidence=0.95)
+    # Standard error 5.8166 with 2.06 degrees of freedom, taken as 2.0.
+    assert interval.centre == pytest.approx(17)
+    assert interval.high - interval.centre == pytest.approx(5.8166 * 4.3027, abs=1e-3)
+    assert log_ratio([2.0, 2.0], [3.0, 3.0], confidence=0.95).low == pytest.approx(math.log(1.5))
 
 
 @given(DURATIONS, DURATIONS, st.floats(min_value=1e-3, max_value=1e3))

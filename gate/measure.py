@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from gate import correctness, ncu, static, timing
+from gate import correctness, metrics, ncu, static, timing
 from gate.config import Config
 from gate.contract import check_contract
 from gate.environment import (
@@ -45,8 +45,6 @@ if TYPE_CHECKING:
 
 GpuMode = Literal["auto", "require", "skip"]
 MAX_SEED = 2**32
-NCU_PROCESSES = 2
-NCU_FORWARDS = 3
 
 NOT_BENCHMARKED = NotMeasured(status="not_run", reason=TEST_ONLY, message="it is tested only")
 NO_GPU = NotMeasured(status="not_run", reason="no_gpu", message="this machine has no GPU")
@@ -242,8 +240,8 @@ class KernelRun:
                 self.folder,
                 timed,
                 ncu=self.ncu_path,
-                processes=NCU_PROCESSES,
-                forwards=NCU_FORWARDS,
+                processes=metrics.PROCESSES,
+                forwards=metrics.FORWARDS,
                 seed=self.plan.seed,
                 timeout_s=self.config.ncu_timeout_s,
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,18 +11,19 @@ from typing import TYPE_CHECKING
 from gate.documents import load_measurement, measurement_json, write_atomically
 from gate.errors import InvalidDocument, UnknownKernel
 from gate.kernels import NAME_PATTERN
+from gate.model import Measurement
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
-    from gate.model import Environment, Measurement
+    from gate.model import Gpu
 
 
-def folder_name(environment: Environment, target: str) -> str:
+def folder_name(gpu: Gpu | None, target: str) -> str:
     """`nvidia-h100-80gb-hbm3` for what was measured on a GPU, else the architecture `target`."""
-    if environment.gpu is None:
+    if gpu is None:
         return target
-    return re.sub(r"[^a-z0-9]+", "-", environment.gpu.name.lower()).strip("-")
+    return re.sub(r"[^a-z0-9]+", "-", gpu.name.lower()).strip("-")
 
 
 def load_all(root: Path, target: str, kernels: Sequence[str]) -> list[tuple[str, Measurement]]:
@@ -65,7 +67,7 @@ class Baselines:
             raise InvalidDocument(f"{file}: $.baseline: a measurement, but not a baseline")
         if stored.scope.kernels != (kernel,) or {r.kernel for r in stored.results} != {kernel}:
             raise InvalidDocument(f"{file}: $.scope.kernels: it is not about {kernel!r} alone")
-        if folder_name(stored.environment, self.target) != self.folder.name:
+        if folder_name(stored.environment.gpu, self.target) != self.folder.name:
             raise InvalidDocument(f"{file}: $.environment.gpu: it was measured elsewhere")
         return stored
 
@@ -80,3 +82,23 @@ class Baselines:
         file = self.file(kernel)
         write_atomically(file, measurement_json(baseline))
         return file
+
+    def snapshot(self, kernels: Iterable[str]) -> Snapshot:
+        """What is stored of `kernels` now, and the names of all that have a baseline."""
+        documents = {kernel: self.load(kernel) for kernel in kernels}
+        return Snapshot(folder=self.folder, kernels=self.names(), documents=documents)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """Baselines as they were before foreign code ran, which could rewrite the files."""
+
+    folder: Path
+    kernels: tuple[str, ...]
+    documents: Mapping[str, Measurement | None]
+
+    def names(self) -> tuple[str, ...]:
+        return self.kernels
+
+    def load(self, kernel: str) -> Measurement | None:
+        return self.documents.get(kernel)

@@ -99,12 +99,17 @@ def check(
     **reports: Path | None,
 ) -> None:
     """Measure KERNELS (all without arguments) and judge them against their baselines."""
-    from gate.check import verdict_of
+    from gate.check import baselines_for, verdict_of
 
-    config, plan, _folders, measurement = measure_now(kernels, gpu, seed, processes)
+    config, plan, folders = plan_now(kernels, gpu, seed, processes)
+    # What a kernel's code could rewrite is read before any of it runs.
+    baselines = baselines_for(plan.gpu, config).snapshot(folder.name for folder in folders)
+    measurement = measure_now(folders, plan, config)
     if output:
         write_measurement(output, measurement)
-    verdict = verdict_of(measurement, config, require_gpu=plan.gpu is not None, whole=not kernels)
+    verdict = verdict_of(
+        measurement, config, baselines, require_gpu=plan.gpu is not None, whole=not kernels
+    )
     finish(verdict, **reports)
 
 
@@ -119,7 +124,8 @@ def measure(
     output: Path,
 ) -> None:
     """Measure KERNELS (all without arguments) without judging them."""
-    _config, _plan, _folders, measurement = measure_now(kernels, gpu, seed, processes)
+    config, plan, folders = plan_now(kernels, gpu, seed, processes)
+    measurement = measure_now(folders, plan, config)
     write_measurement(output, measurement)
     click.echo(f"{len(measurement.results)} results in {output}; judge them: gate judge {output}")
 
@@ -150,7 +156,7 @@ def judge(
     """Judge a measurement (or a baseline) against the stored baselines."""
     from dataclasses import replace
 
-    from gate.check import verdict_of
+    from gate.check import baselines_for, verdict_of
     from gate.config import load_config
     from gate.documents import load_measurement
 
@@ -163,7 +169,9 @@ def judge(
     stored = measurement_file.resolve().is_relative_to(config.baselines)
     required = not stored and default_mode(gpu) == "require"
     measurement = load_measurement(measurement_file)
-    finish(verdict_of(measurement, config, require_gpu=required, whole=whole), **reports)
+    baselines = baselines_for(measurement.environment.gpu, config)
+    verdict = verdict_of(measurement, config, baselines, require_gpu=required, whole=whole)
+    finish(verdict, **reports)
 
 
 @main.group()
@@ -185,7 +193,7 @@ def baseline_refresh(
     accept_regression: bool,
 ) -> None:
     """Measure KERNELS at this commit and store the result as their baselines."""
-    from gate.baselines import Baselines
+    from gate.check import baselines_for
     from gate.config import load_config
     from gate.refresh import propose, refuse_dirty_tree, require_reason
 
@@ -195,11 +203,15 @@ def baseline_refresh(
         reason = click.prompt("Reason for the change", type=str)
     reason = require_reason(reason)
     commit = refuse_dirty_tree(load_config(Path.cwd()))
-    config, _plan, folders, measurement = measure_now(kernels, gpu, seed, processes)
+    config, plan, folders = plan_now(kernels, gpu, seed, processes)
+    baselines = baselines_for(plan.gpu, config)
+    before = baselines.snapshot(folder.name for folder in folders)
+    measurement = measure_now(folders, plan, config)
     for proposal in propose(
         measurement,
         folders,
         config,
+        before,
         commit=commit,
         reason=reason,
         accept_regression=accept_regression,
@@ -208,7 +220,7 @@ def baseline_refresh(
         if proposal.verdict:
             click.echo("Judged against the baseline that it replaces:")
             render(proposal.verdict)
-        file = Baselines(proposal.file.parent, config.target).write(proposal.baseline)
+        file = baselines.write(proposal.baseline)
         click.echo(f"wrote {config.relative(file)}; commit it, and its owners will review it")
 
 
@@ -248,16 +260,14 @@ def default_mode(given: str | None) -> str:
     return given or ("require" if under_ci else "auto")
 
 
-def measure_now(
+def plan_now(
     kernels: tuple[str, ...], gpu: GpuMode | None, seed: int | None, processes: int | None
-) -> tuple[Config, Plan, tuple[KernelFolder, ...], Measurement]:
-    """Configure, plan and measure. Raises MissingExtra where the extra `gpu` is not installed."""
+) -> tuple[Config, Plan, tuple[KernelFolder, ...]]:
+    """Configure and plan. Raises MissingExtra where the extra `gpu` is not installed."""
     from importlib.util import find_spec
 
     from gate.config import load_config
-    from gate.documents import validate
     from gate.kernels import discover
-    from gate.progress import Progress
 
     missing = [name for name in ("torch", "triton", "pytest") if find_spec(name) is None]
     if missing:
@@ -271,8 +281,15 @@ def measure_now(
     folders = discover(config.kernels, kernels)
     plan = steps.make_plan(default_mode(gpu), config, seed=seed, processes=processes)  # type: ignore[arg-type]
     click.echo(f"seed {plan.seed} (repeat with --seed {plan.seed})", err=True)
-    measurement = validate(steps.measure(folders, plan, config, Progress()))
-    return config, plan, folders, measurement
+    return config, plan, folders
+
+
+def measure_now(folders: tuple[KernelFolder, ...], plan: Plan, config: Config) -> Measurement:
+    from gate import measure as steps
+    from gate.documents import validate
+    from gate.progress import Progress
+
+    return validate(steps.measure(folders, plan, config, Progress()))
 
 
 def write_measurement(file: Path, measurement: Measurement) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import secrets
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from gate import correctness, metrics, ncu, static, timing
 from gate.config import Config
@@ -21,7 +21,6 @@ from gate.environment import (
 )
 from gate.errors import MachineUnfit
 from gate.findings import TEST_ONLY
-from gate.kernels import KernelFolder
 from gate.model import (
     SCHEMA_VERSION,
     STEPS,
@@ -36,11 +35,12 @@ from gate.model import (
     Timing,
 )
 from gate.progress import Progress
+from gate.tree import Tree, TreeChanged, private_copies
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
-    from gate.kernels import Workload
+    from gate.kernels import KernelFolder, Workload
     from gate.model import NcuBlock, StepName
 
 GpuMode = Literal["auto", "require", "skip"]
@@ -109,11 +109,12 @@ def _measure(
         driver=driver_version() if plan.gpu else None,
         ncu=ncu.ncu_version(ncu_path) if ncu_path else None,
     )
-    measured = [
-        result
-        for folder in folders
-        for result in KernelRun(folder, plan, config, progress, ncu_path).results()
-    ]
+    with private_copies(folders) as trees:
+        measured = [
+            result
+            for tree in trees
+            for result in KernelRun(tree, plan, config, progress, ncu_path).results()
+        ]
     state = read_state(plan.gpu.uuid) if plan.gpu else None
     return Measurement(
         schema_version=SCHEMA_VERSION,
@@ -127,13 +128,26 @@ def _measure(
 class KernelRun:
     """The five steps on one kernel folder, each told what the steps before it found."""
 
-    folder: KernelFolder
+    tree: Tree
     plan: Plan
     config: Config
     progress: Progress
     ncu_path: Path | None
 
+    @property
+    def folder(self) -> KernelFolder:
+        return self.tree.copy
+
     def results(self) -> list[Result]:
+        try:
+            measured = self._results()
+        except TreeChanged as changed:
+            gap = NotMeasured(status="failed", reason="tree_changed", message=str(changed))
+            measured = self._broken(gap)
+        return [self._as_told(result) for result in measured]
+
+    def _results(self) -> list[Result]:
+        self.tree.refuse_changes("at work on another kernel")
         violations = check_contract(self.folder.source())
         if violations:
             return self._broken(Contract(status="failed", violations=violations))
@@ -150,7 +164,7 @@ class KernelRun:
             Result(
                 kernel=self.folder.name,
                 workload=w.name,
-                definition=self.folder.definition(w),
+                definition=self.tree.definitions[w.name],
                 signature=signatures.get(w.name) or self._signature(analysed, w),
                 gates=self.config.gates if w.gates is None else w.gates,
                 contract=Contract(status="passed"),
@@ -163,22 +177,37 @@ class KernelRun:
             for w in self.folder.workloads
         ]
 
-    def _broken(self, contract: Contract) -> list[Result]:
-        """Code that breaks the contract is not run."""
+    @contextmanager
+    def _step(self, what: str) -> Iterator[None]:
+        """A step that runs the kernel's code, which has to leave every file as it was."""
+        with self.progress.step(f"{self.folder.name}: {what}"):
+            yield
+        self.tree.refuse_changes(what)
+
+    def _as_told(self, result: Result) -> Result:
+        """Messages name the user's files and not the copies that ran."""
+        told: dict[str, Any] = {
+            name: replace(step, message=self.tree.told(step.message))
+            for name in ("correctness", "static", "timing", "ncu")
+            if isinstance(step := getattr(result, name), NotMeasured | Correctness)
+        }
+        return replace(result, **told)
+
+    def _broken(self, contract: Contract | NotMeasured) -> list[Result]:
+        """Code that breaks the contract is not run, and what changed meanwhile has no figures."""
+        gap = contract if isinstance(contract, NotMeasured) else CONTRACT_BROKEN
         return [
             Result(
                 kernel=self.folder.name,
                 workload=w.name,
-                definition=self.folder.definition(w),
+                definition=self.tree.definitions[w.name],
                 signature=(),
                 gates=self.config.gates if w.gates is None else w.gates,
                 contract=contract,
-                correctness=Correctness(
-                    status="not_run", backend="none", message=CONTRACT_BROKEN.message
-                ),
-                static=CONTRACT_BROKEN,
-                timing=CONTRACT_BROKEN,
-                ncu=CONTRACT_BROKEN,
+                correctness=Correctness(status="not_run", backend="none", message=gap.message),
+                static=gap,
+                timing=gap,
+                ncu=gap,
             )
             for w in self.folder.workloads
         ]
@@ -187,7 +216,7 @@ class KernelRun:
         target = self.config.target
         if self.plan.gpu:
             target = "sm_" + self.plan.gpu.compute_capability.replace(".", "")
-        with self.progress.step(f"{self.folder.name}: compiling for {target}"):
+        with self._step(f"compiling for {target}"):
             return static.analyse(
                 self.folder,
                 benchmarked,
@@ -197,7 +226,7 @@ class KernelRun:
 
     def _test(self) -> dict[str, Correctness]:
         device: Literal["cuda", "interpreter"] = "cuda" if self.plan.gpu else "interpreter"
-        with self.progress.step(f"{self.folder.name}: testing on {device}"):
+        with self._step(f"testing on {device}"):
             return correctness.run_tests(
                 self.folder,
                 self.folder.workloads,
@@ -212,9 +241,7 @@ class KernelRun:
         if self.plan.gpu is None or not correct or not benchmarked:
             gap = INCORRECT if self.plan.gpu else self.plan.no_gpu
             return {w.name: gap for w in benchmarked}, {}
-        with self.progress.step(
-            f"{self.folder.name}: timing in {self.plan.processes} fresh processes"
-        ):
+        with self._step(f"timing in {self.plan.processes} fresh processes"):
             return timing.measure(
                 self.folder,
                 benchmarked,
@@ -235,7 +262,7 @@ class KernelRun:
         }
         if self.ncu_path is None or not timed:
             return found | {w.name: (NCU_MISSING, None) for w in timed}
-        with self.progress.step(f"{self.folder.name}: profiling with ncu"):
+        with self._step("profiling with ncu"):
             outcomes = ncu.profile(
                 self.folder,
                 timed,

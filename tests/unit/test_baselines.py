@@ -5,7 +5,7 @@ import pytest
 from gate.baselines import Baselines, folder_name, load_all
 from gate.documents import measurement_json
 from gate.errors import InvalidDocument, UnknownKernel
-from tests.factories import H100, baseline, environment, measurement, result, static_result
+from tests.factories import H100, baseline, measurement, result, static_result
 
 
 def stored_in(tmp_path, slug="nvidia-h100-80gb-hbm3"):
@@ -21,11 +21,11 @@ def stored_in(tmp_path, slug="nvidia-h100-80gb-hbm3"):
     ],
 )
 def test_a_gpus_folder_is_a_plain_name(name, slug):
-    assert folder_name(environment(replace(H100, name=name)), "sm_89") == slug
+    assert folder_name(replace(H100, name=name), "sm_89") == slug
 
 
 def test_without_a_gpu_the_architecture_names_the_folder():
-    assert folder_name(environment(gpu=None), "sm_89") == "sm_89"
+    assert folder_name(None, "sm_89") == "sm_89"
 
 
 def test_a_written_baseline_loads_as_it_was(tmp_path):

@@ -49,6 +49,7 @@ STATIC_NAMES = {
     "static.spill_bytes": "register spills",
     "static.theoretical_occupancy": "theoretical occupancy",
     "static.global_load_bits": "width of global loads",
+    "static.launch_shape": "grid and block",
 }
 
 

@@ -87,7 +87,7 @@ def _heavy(block: NcuBlock) -> Iterator[str]:
     durations = {name: figures.get(DURATION, 0.0) for name, figures in block.items()}
     total, covered = sum(durations.values()), 0.0
     for name in sorted(durations, key=lambda n: (-durations[n], n)):
-        if total == 0 or covered < GATED_TOTAL * total or durations[name] >= GATED_SHARE * total:
+        if covered < GATED_TOTAL * total or durations[name] >= GATED_SHARE * total:
             yield name
         covered += durations[name]
 

@@ -54,7 +54,8 @@ def times_disagree(stored: Result, candidate: Result) -> str:
     """
     ours, theirs = _timed_share(candidate), _timed_share(stored)
     if ours is None:
-        return ""
+        profiled = theirs and not isinstance(candidate.ncu, NotMeasured)
+        return "its profiled launches have no time, and the baseline's have" if profiled else ""
     if ours < LEAST_TIMED_SHARE or (theirs and ours < LEAST_OF_BASELINES_SHARE * theirs):
         beside = f", the baseline {theirs:.0%}" if theirs else ""
         return f"it took {ours:.0%} of the time that its profiled launches take{beside}"

@@ -16,6 +16,7 @@ from gate import gaps
 from gate.compiled import judge_compiled
 from gate.consistency import sample_medians, times_disagree, timing_fault
 from gate.errors import ExitCode, most_severe
+from gate.metrics import DURATION
 from gate.model import (
     RUNTIME,
     Environment,
@@ -149,6 +150,10 @@ def _judge_performance(stored: Result, candidate: Result, rules: Rules) -> Itera
         runtime = _judge_runtime(stored, candidate, floor=rules.runtime_tolerance)
         yield runtime
     gates = [gate for gate in stored.gates if gate != RUNTIME]
+    unseen = isinstance(candidate.ncu, NotMeasured) and not isinstance(stored.ncu, NotMeasured)
+    if unseen and not gates:
+        # What is timed alone could do its work only while nobody times it.
+        gates = [DURATION]
     for finding in judge_throughput(stored, candidate, gates, floor=rules.throughput_tolerance):
         yield explained(finding, runtime, stored, candidate, rules.on_trade_off)
 

@@ -6,7 +6,7 @@ import pytest
 
 from gate.errors import ExitCode
 from gate.metrics import DURATION
-from gate.model import GATED_METRICS, RUNTIME, BaseTiming, Status
+from gate.model import GATED_METRICS, RUNTIME, BaseTiming, NotMeasured, Status
 from tests.factories import (
     MEDIANS,
     METRICS,
@@ -110,6 +110,23 @@ def test_no_baseline_makes_a_third_of_the_profiled_time_believable(share, passes
     short = times(share * PROFILED / MEDIANS[0])
     answer = verdict(measurement(result(timing=short)), baseline(result(timing=short)))
     assert (answer.exit_code is ExitCode.PASSED) is passes
+
+
+def test_a_profile_without_its_time_is_none():
+    untimed = {"conv_kernel": {k: v for k, v in METRICS.items() if k != DURATION}}
+    assert codes(judged(ncu=untimed)) == {"times_disagree"}
+    stored = baseline(result(ncu=untimed))
+    assert verdict(measurement(result(ncu=untimed)), stored).exit_code is ExitCode.PASSED
+
+
+def test_a_runtime_alone_still_needs_the_profile_that_its_baseline_has():
+    gap = NotMeasured(status="failed", reason="counter_permission")
+    bare = result(ncu=gap, profile=None, gates=(RUNTIME,))
+    answer = verdict(measurement(bare), baseline(result(gates=(RUNTIME,))))
+    assert codes(answer) == {"counter_permission"}
+    assert verdict(measurement(bare), baseline(bare)).exit_code is ExitCode.PASSED
+    whole = measurement(result(gates=(RUNTIME,)))
+    assert verdict(whole, baseline(result(gates=(RUNTIME,)))).exit_code is ExitCode.PASSED
 
 
 def test_the_profiled_time_is_that_of_all_functions():

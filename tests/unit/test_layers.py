@@ -7,6 +7,8 @@ import pytest
 
 PURE = (
     "compare",
+    "compiled",
+    "consistency",
     "contract",
     "errors",
     "findings",
@@ -18,8 +20,11 @@ PURE = (
     "occupancy",
     "report.markdown",
     "report.junit",
+    "runtime",
     "stats",
+    "throughput",
     "tolerances",
+    "trade_off",
 )
 UNIMPORTABLE = """
 import sys

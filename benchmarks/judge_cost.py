@@ -1,6 +1,6 @@
 """What judging costs: 1,000 kernels of 5 workloads each, start of the process included.
 
-Run `python benchmarks/judge_cost.py`; it prints wall time and peak memory of `gate judge`.
+Run `python benchmarks/judge_cost.py`; it prints time and peak memory of `gate judge`.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ def write_inputs(root: Path) -> None:
     write_atomically(root / "measurement.json", measurement_json(whole))
 
 
-def judge_cost(root: Path, file: Path) -> tuple[int, float, float]:
-    """Exit code, wall seconds and peak MB of one `gate judge --all`."""
+def judge_cost(root: Path, file: Path) -> tuple[int, float, float, float]:
+    """Exit code, wall seconds, seconds on a core and peak MB of one `gate judge --all`."""
     started = time.monotonic()
     child = os.posix_spawn(
         sys.executable,
@@ -54,7 +54,8 @@ def judge_cost(root: Path, file: Path) -> tuple[int, float, float]:
         file_actions=[(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)],
     )
     _, status, usage = os.wait4(child, 0)
-    return os.waitstatus_to_exitcode(status), time.monotonic() - started, usage.ru_maxrss / 1024
+    wall, busy = time.monotonic() - started, usage.ru_utime + usage.ru_stime
+    return os.waitstatus_to_exitcode(status), wall, busy, usage.ru_maxrss / 1024
 
 
 def main() -> None:
@@ -68,9 +69,9 @@ def main() -> None:
         os.chdir(root)
         file = root / "measurement.json"
         size = file.stat().st_size / 1e6
-        code, seconds, megabytes = judge_cost(root, file)
+        code, wall, busy, megabytes = judge_cost(root, file)
         print(f"{KERNELS} x {WORKLOADS} results, {size:.1f} MB: exit {code}")
-        print(f"{seconds:.2f} s, {megabytes:.0f} MB")
+        print(f"{wall:.2f} s ({busy:.2f} s on a core), {megabytes:.0f} MB")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,11 +14,12 @@ from gate.errors import InvalidDocument, UnknownKernel
 from gate.git import file_at, file_versions
 from gate.history import Version
 from gate.kernels import NAME_PATTERN
+from gate.model import Measurement
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
-    from gate.model import Gpu, Measurement
+    from gate.model import Gpu
 
 
 def folder_name(gpu: Gpu | None, target: str) -> str:
@@ -116,3 +118,23 @@ class Baselines:
         file = self.file(kernel)
         write_atomically(file, measurement_json(baseline))
         return file
+
+    def snapshot(self, kernels: Iterable[str]) -> Snapshot:
+        """What is stored of `kernels` now, and the names of all that have a baseline."""
+        documents = {kernel: self.load(kernel) for kernel in kernels}
+        return Snapshot(folder=self.folder, kernels=self.names(), documents=documents)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """Baselines as they were before foreign code ran, which could rewrite the files."""
+
+    folder: Path
+    kernels: tuple[str, ...]
+    documents: Mapping[str, Measurement | None]
+
+    def names(self) -> tuple[str, ...]:
+        return self.kernels
+
+    def load(self, kernel: str) -> Measurement | None:
+        return self.documents.get(kernel)

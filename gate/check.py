@@ -8,15 +8,20 @@ from gate.baselines import Baselines, folder_name
 from gate.judge import Rules, Stored, judge
 
 if TYPE_CHECKING:
+    from gate.baselines import Snapshot
     from gate.config import Config
     from gate.model import Gpu, Measurement, Verdict
 
 
 def verdict_of(
-    measurement: Measurement, config: Config, *, require_gpu: bool, whole: bool
+    measurement: Measurement,
+    config: Config,
+    baselines: Baselines | Snapshot,
+    *,
+    require_gpu: bool,
+    whole: bool,
 ) -> Verdict:
-    """Judge against the stored baselines; `whole` demands every kernel that has one."""
-    baselines = baselines_for(measurement, config)
+    """Judge against `baselines`; `whole` demands every kernel that has one."""
     return judge(
         measurement,
         stored=Stored(load=baselines.load, folder=config.relative(baselines.folder)),
@@ -25,13 +30,9 @@ def verdict_of(
     )
 
 
-def baselines_for(measurement: Measurement, config: Config) -> Baselines:
-    return baselines_on(measurement.environment.gpu, config)
-
-
-def baselines_on(gpu: Gpu | None, config: Config) -> Baselines:
-    name = folder_name(gpu, config.target)
-    return Baselines(config.baselines / name, config.target)
+def baselines_for(gpu: Gpu | None, config: Config) -> Baselines:
+    """Those of what is measured on `gpu`, or compiled where that is None."""
+    return Baselines(config.baselines / folder_name(gpu, config.target), config.target)
 
 
 def rules_of(config: Config, *, require_gpu: bool) -> Rules:

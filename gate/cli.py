@@ -21,6 +21,7 @@ from gate.streams import steady_streams
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from gate.baselines import Snapshot
     from gate.config import Config
     from gate.kernels import KernelFolder
     from gate.measure import GpuMode, Plan
@@ -81,14 +82,18 @@ def check(
     **asked: Any,
 ) -> None:
     """Measure KERNELS (all without arguments) and judge them against their baselines."""
-    from gate.check import verdict_of
+    from gate.check import baselines_for, verdict_of
 
-    config, plan, _folders, measurement = measure_now(kernels, **asked)
+    config, plan, folders = plan_now(kernels, **asked)
+    # What a kernel's code could rewrite is read before any of it runs.
+    with hinting(RESTORE):
+        baselines = baselines_for(plan.gpu, config).snapshot(folder.name for folder in folders)
+    measurement = measure_now(folders, plan, config, baselines)
     if output:
         write_measurement(output, measurement)
-    required = plan.gpu is not None
-    with hinting(RESTORE):
-        verdict = verdict_of(measurement, config, require_gpu=required, whole=not kernels)
+    verdict = verdict_of(
+        measurement, config, baselines, require_gpu=plan.gpu is not None, whole=not kernels
+    )
     finish(verdict, json_file=json_file, markdown_file=markdown_file, junit_file=junit_file)
 
 
@@ -97,7 +102,12 @@ def check(
 @output_option(required=True)
 def measure(kernels: tuple[str, ...], output: Path, **asked: Any) -> None:
     """Measure KERNELS (all without arguments) without judging them."""
-    _config, _plan, _folders, measurement = measure_now(kernels, **asked)
+    from gate.check import baselines_for
+
+    config, plan, folders = plan_now(kernels, **asked)
+    with hinting(RESTORE):
+        baselines = baselines_for(plan.gpu, config).snapshot(folder.name for folder in folders)
+    measurement = measure_now(folders, plan, config, baselines)
     write_measurement(output, measurement)
     click.echo(
         f"{len(measurement.results)} results in {output}; judge them: gate judge {output}",
@@ -136,7 +146,7 @@ def judge(
     """Judge a measurement (or a baseline) against the stored baselines."""
     from dataclasses import replace
 
-    from gate.check import verdict_of
+    from gate.check import baselines_for, verdict_of
     from gate.config import load_config
     from gate.documents import load_measurement
 
@@ -150,8 +160,9 @@ def judge(
     required = not stored and (gpu or default_mode()) == "require"
     with hinting(RESTORE if stored else MEASURE_AGAIN):
         measurement = load_measurement(measurement_file)
+    baselines = baselines_for(measurement.environment.gpu, config)
     with hinting(RESTORE):
-        verdict = verdict_of(measurement, config, require_gpu=required, whole=whole)
+        verdict = verdict_of(measurement, config, baselines, require_gpu=required, whole=whole)
     finish(verdict, **reports)
 
 
@@ -168,7 +179,7 @@ def baseline_refresh(
     kernels: tuple[str, ...], reason: str | None, *, accept_regression: bool, **asked: Any
 ) -> None:
     """Measure KERNELS at this commit and store the result as their baselines."""
-    from gate.baselines import Baselines
+    from gate.check import baselines_for
     from gate.config import load_config
     from gate.refresh import propose, refuse_dirty_tree, require_reason
     from gate.report import stored
@@ -181,11 +192,16 @@ def baseline_refresh(
     reason = require_reason(reason)
     commit = refuse_dirty_tree(load_config(Path.cwd()))
     asked["processes"] = asked["processes"] or CALIBRATION
-    config, _plan, folders, measurement = measure_now(kernels, **asked)
+    config, plan, folders = plan_now(kernels, **asked)
+    baselines = baselines_for(plan.gpu, config)
+    with hinting(RESTORE):
+        before = baselines.snapshot(folder.name for folder in folders)
+    measurement = measure_now(folders, plan, config, before)
     for proposal in propose(
         measurement,
         folders,
         config,
+        before,
         commit=commit,
         reason=reason,
         accept_regression=accept_regression,
@@ -197,7 +213,7 @@ def baseline_refresh(
         if proposal.verdict:
             click.echo("Judged against the baseline that it replaces:")
             render(proposal.verdict)
-        file = Baselines(proposal.file.parent, config.target).write(proposal.baseline)
+        file = baselines.write(proposal.baseline)
         click.echo(f"wrote {config.relative(file)}; commit it, and its owners will review it")
 
 
@@ -271,7 +287,7 @@ def default_mode() -> Literal["auto", "require"]:
     return "require" if under_ci else "auto"
 
 
-def measure_now(
+def plan_now(
     kernels: tuple[str, ...],
     *,
     gpu: GpuMode | None,
@@ -279,16 +295,13 @@ def measure_now(
     processes: int | None,
     base: str | None,
     lock_clocks_mhz: int | None,
-) -> tuple[Config, Plan, tuple[KernelFolder, ...], Measurement]:
-    """Configure, plan and measure. Raises MissingExtra where the extra `gpu` is not installed."""
+) -> tuple[Config, Plan, tuple[KernelFolder, ...]]:
+    """Configure and plan. Raises MissingExtra where the extra `gpu` is not installed."""
     from importlib.util import find_spec
 
-    from gate.check import baselines_on
     from gate.config import load_config
-    from gate.documents import validate
     from gate.git import base_commit
     from gate.kernels import discover
-    from gate.progress import Progress
 
     missing = [name for name in ("torch", "triton", "pytest") if find_spec(name) is None]
     if missing:
@@ -312,12 +325,20 @@ def measure_now(
             error.hint = CI_WITHOUT_GPU
         raise
     click.echo(f"seed {plan.seed} (repeat with --seed {plan.seed})", err=True)
-    with hinting(RESTORE):
-        stored = baselines_on(plan.gpu, config).load
-    measurement = validate(steps.measure(folders, plan, config, Progress(), stored))
+    return config, plan, folders
+
+
+def measure_now(
+    folders: tuple[KernelFolder, ...], plan: Plan, config: Config, baselines: Snapshot
+) -> Measurement:
+    from gate import measure as steps
+    from gate.documents import validate
+    from gate.progress import Progress
+
+    measurement = validate(steps.measure(folders, plan, config, Progress(), baselines.load))
     for said in unknown_gpu(measurement):
         click.echo(f"note: {said}", err=True)
-    return config, plan, folders, measurement
+    return measurement
 
 
 def unknown_gpu(measurement: Measurement) -> tuple[str, ...]:

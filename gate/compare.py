@@ -16,6 +16,12 @@ NOISE_FACTOR = 5.0
 # What one session may differ from another with the same card and code: ncu's figures moved by up to
 # 0.3 % (benchmarks/RESULTS.md).
 SESSION_THROUGHPUT = 0.002
+# The widest tolerance that a baseline's noise may buy: past it, a change that everybody would call
+# one passes. What is still proven within it passes; a noisier baseline is not stored at all.
+MAX_RUNTIME_TOLERANCE = 0.05
+MAX_THROUGHPUT_TOLERANCE = 0.10
+# ln of a change that no honest pair of percentages reaches: keeps every figure finite.
+_LARGEST = 30.0
 
 
 def compare_throughput(
@@ -28,16 +34,28 @@ def compare_throughput(
 ) -> Comparison:
     """A percentage of peak of one JIT function; the interval is what both sides' launches spread.
 
-    `baseline` and `candidate` are that function's metrics with the profile they came from. A zero
-    on either side counts as the change of -100 %, or as none where both are zero.
+    `baseline` and `candidate` are that function's metrics with the profile they came from; neither
+    value is zero.
     """
     base, cand = baseline[0][metric], candidate[0][metric]
     own = _spread(baseline[1], function, metric)
     half = own + _spread(candidate[1], function, metric) + SESSION_THROUGHPUT
-    centre = _log_change(base, cand)
+    # A quotient of two floats can leave their range, a difference of logarithms cannot.
+    change = math.log(cand) - math.log(base)
+    centre = max(-_LARGEST, min(_LARGEST, change))
     interval = Interval(centre, centre - half, centre + half)
     noise = NOISE_FACTOR * own + SESSION_THROUGHPUT
-    return _comparison("%", base, cand, interval, floor=floor, noise=noise)
+    tolerance, origin = tolerance_of(noise, floor=floor, most=MAX_THROUGHPUT_TOLERANCE)
+    return Comparison(
+        unit="%",
+        baseline=base,
+        candidate=cand,
+        change=math.expm1(interval.centre),
+        low=math.expm1(interval.low),
+        high=math.expm1(interval.high),
+        tolerance=tolerance,
+        tolerance_origin=origin,
+    )
 
 
 def compare_exact(unit: str, baseline: float, candidate: float) -> Comparison:
@@ -87,35 +105,15 @@ def status_of(metric: str, comparison: Comparison) -> Status:
     return Status.INCONCLUSIVE
 
 
-def _comparison(
-    unit: str, baseline: float, candidate: float, interval: Interval, *, floor: float, noise: float
-) -> Comparison:
-    origin: Literal["floor", "noise"] = "noise" if noise > floor else "floor"
-    return Comparison(
-        unit=unit,
-        baseline=baseline,
-        candidate=candidate,
-        change=math.expm1(interval.centre),
-        low=math.expm1(interval.low),
-        high=math.expm1(interval.high),
-        tolerance=max(noise, floor),
-        tolerance_origin=origin,
-    )
+def tolerance_of(
+    noise: float, *, floor: float, most: float
+) -> tuple[float, Literal["floor", "noise", "cap"]]:
+    """The tolerance that a baseline's noise and the configured floor give, and its origin."""
+    if noise <= floor:
+        return floor, "floor"
+    return max(min(noise, most), floor), "cap" if noise > most else "noise"
 
 
 def _spread(profile: Profile | None, function: str, metric: str) -> float:
     spread = profile.spread.get(function, {}).get(metric) if profile else None
     return half_range(spread) if spread else 0.0
-
-
-# ln of a change that no honest pair of percentages reaches: keeps every figure finite.
-_LARGEST = 30.0
-
-
-def _log_change(baseline: float, candidate: float) -> float:
-    if baseline == candidate:
-        return 0.0
-    if baseline <= 0 or candidate <= 0:
-        return _LARGEST if baseline <= 0 else -_LARGEST
-    # A quotient of two floats can leave their range, a difference of logarithms cannot.
-    return max(-_LARGEST, min(_LARGEST, math.log(candidate) - math.log(baseline)))

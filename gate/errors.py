@@ -33,8 +33,8 @@ PRECEDENCE = (
 
 
 def most_severe(codes: Iterable[ExitCode]) -> ExitCode:
-    """The one code that a run with all of these returns; PASSED for none."""
-    return min(codes, key=PRECEDENCE.index, default=ExitCode.PASSED)
+    """The one code that a run with all of these returns; INVALID for none: that proved nothing."""
+    return min(codes, key=PRECEDENCE.index, default=ExitCode.INVALID)
 
 
 class GateError(Exception):

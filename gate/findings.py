@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
 
 from gate.errors import ExitCode
 from gate.model import (
@@ -13,18 +12,13 @@ from gate.model import (
     Comparison,
     Contract,
     Finding,
-    NcuBlock,
     NotMeasured,
     Reason,
     Result,
     Status,
 )
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
 TEST_ONLY = "test_only"
-UNSUPPORTED = "unsupported"
 
 # The kernel's own fault: it broke where it was timed or profiled, or did not run at all.
 KERNEL_FAULTS = frozenset(
@@ -41,7 +35,13 @@ KERNEL_FAULTS = frozenset(
 )
 # Figures that came out unusable, whoever's fault that is.
 DATA_FAULTS = frozenset(
-    {"metric_missing", "metric_not_a_number", "report_unreadable", "no_kernels_profiled"}
+    {
+        "metric_missing",
+        "metric_not_a_number",
+        "report_unreadable",
+        "no_kernels_profiled",
+        "tree_changed",
+    }
 )
 
 NAMES = {RUNTIME: "runtime", SM_THROUGHPUT: "SM throughput", DRAM_THROUGHPUT: "DRAM throughput"}
@@ -49,6 +49,7 @@ STATIC_NAMES = {
     "static.spill_bytes": "register spills",
     "static.theoretical_occupancy": "theoretical occupancy",
     "static.global_load_bits": "width of global loads",
+    "static.launch_shape": "grid and block",
 }
 
 
@@ -74,7 +75,7 @@ def is_test_only(result: Result) -> bool:
 def basics(result: Result, *, on_gpu: bool) -> tuple[Finding, ...]:
     """Contract and correctness; code that breaks its contract is not run, so it has no second."""
     kept = contract(result)
-    if kept.status is Status.FAILED:
+    if kept.status is not Status.PASSED:
         return (kept,)
     return (kept, correctness(result, on_gpu=on_gpu))
 
@@ -95,7 +96,7 @@ def contract(result: Result) -> Finding:
         first.code if first else "contract_broken",
         where + more,
         exit_code=ExitCode.INCORRECT,
-        next_step=f"mend kernels/{result.kernel}/kernel.py, then: gate check {result.kernel}",
+        next_step=f"mend kernel.py of {result.kernel}, then: gate check {result.kernel}",
     )
 
 
@@ -106,13 +107,9 @@ def correctness(result: Result, *, on_gpu: bool) -> Finding:
         message = f"it was tested on {checked.backend} and not on {expected}"
         return missing(result, "correctness", "other_backend", message, ExitCode.ENVIRONMENT)
     if checked.status == "passed":
-        return finding_of(
-            result,
-            "correctness",
-            Status.PASSED,
-            "agrees",
-            f"agrees with the reference on {checked.backend}",
-        )
+        note = f": {checked.message}" if checked.message else ""
+        message = f"agrees with the reference on {checked.backend}{note}"
+        return finding_of(result, "correctness", Status.PASSED, "agrees", message)
     if checked.status == "unsupported" and not on_gpu:
         return finding_of(
             result, "correctness", Status.NOT_CHECKED, "unsupported_in_interpreter", checked.message
@@ -159,9 +156,14 @@ def compared(
     moved = "rose" if comparison.change > 0 else "fell"
     by = _percent(abs(comparison.change))
     finding = finding_of(
-        result, metric, status, "within_tolerance", f"{name} is within {tolerance}"
+        result,
+        metric,
+        status,
+        "within_tolerance",
+        f"{name} is within {tolerance}",
+        function=function,
+        comparison=comparison,
     )
-    finding = replace(finding, function=function, comparison=comparison)
     if status is Status.IMPROVED:
         return replace(finding, reason=Reason(code="improved", message=f"{name} {moved} by {by}"))
     if status is Status.REGRESSED:
@@ -174,72 +176,39 @@ def compared(
             next_step=_if_meant(result, on_gpu=not metric.startswith("static.")),
         )
     if status is Status.INCONCLUSIVE:
-        message = (
-            f"{name} lies between {_signed(comparison.low)} and {_signed(comparison.high)}: "
-            f"neither within nor beyond {tolerance}"
-        )
-        return replace(
-            finding,
-            reason=Reason(code="too_noisy", message=message),
-            exit_code=ExitCode.INCONCLUSIVE,
-            next_step=f"gate check {result.kernel} --processes 20",
-        )
+        return _too_noisy(finding, comparison)
     return finding
 
 
-def as_trade_off(
-    finding: Finding,
-    runtime: Finding | None,
-    stored: Result,
-    candidate: Result,
-    on_trade_off: Literal["fail", "warn"],
-) -> Finding:
-    """A throughput that fell while runtime did not rise: less work, and somebody should sign it."""
-    if finding.status is not Status.REGRESSED or runtime is None:
-        return finding
-    if runtime.status not in (Status.UNCHANGED, Status.IMPROVED):
-        return finding
+def _too_noisy(finding: Finding, comparison: Comparison) -> Finding:
+    """No verdict, by the noise of this run or, where the tolerance is capped, the baseline's."""
+    low, high = signed(comparison.low), signed(comparison.high)
+    code, kernel = "too_noisy", finding.kernel
     message = (
-        f"{finding.reason.message}, while runtime did not rise: the kernel now does less work"
-        f" ({decomposition(stored, candidate, finding.function or '')})"
+        f"{metric_name(finding.subject)} lies between {low} and {high}: "
+        f"neither within nor beyond {_percent(comparison.tolerance)}"
     )
-    finding = replace(finding, reason=Reason(code="trade_off", message=message))
-    if on_trade_off == "warn":
-        return replace(finding, status=Status.ACCEPTED, exit_code=ExitCode.PASSED, next_step="")
-    accept = refresh_command(candidate.kernel, accept=True)
-    return replace(finding, next_step=f"if it is meant: {accept}")
-
-
-# ncu's own names for the work of one launch, and what people call it.
-_WORK = (
-    ("instructions", ("smsp__inst_executed.sum",)),
-    ("DRAM bytes", ("dram__bytes_read.sum", "dram__bytes_write.sum")),
-    ("profiled time", ("gpu__time_duration.sum",)),
-)
-
-
-def decomposition(stored: Result, candidate: Result, function: str) -> str:
-    """How instructions, bytes and time of one function moved: throughput is work over time."""
-    base, cand = _metrics(stored.ncu, function), _metrics(candidate.ncu, function)
-    parts = []
-    for name, metrics in _WORK:
-        before = sum(base.get(m, 0.0) for m in metrics)
-        after = sum(cand.get(m, 0.0) for m in metrics)
-        if before > 0 and after > 0:
-            parts.append(f"{name} {_signed(after / before - 1)}")
-    return ", ".join(parts) or "instructions and bytes were not collected"
+    # More processes narrow the interval of a median, never the range that ncu's launches spread.
+    again = f"gate check {kernel}"
+    runtime = finding.subject == RUNTIME
+    step = f"{again} --processes 20" if runtime else f"on a GPU that nothing else uses: {again}"
+    if comparison.tolerance_origin == "cap":
+        code, step = "too_noisy_baseline", f"store a steadier baseline: {refresh_command(kernel)}"
+        message += ", the most that the noise of its baseline may buy"
+    return replace(
+        finding,
+        reason=Reason(code=code, message=message),
+        exit_code=ExitCode.INCONCLUSIVE,
+        next_step=step,
+    )
 
 
 def _percent(ratio: float) -> str:
     return f"{ratio * 100:.1f} %"
 
 
-def _signed(ratio: float) -> str:
+def signed(ratio: float) -> str:
     return f"{ratio * 100:+.1f} %"
-
-
-def _metrics(block: NcuBlock | NotMeasured, function: str) -> Mapping[str, float]:
-    return {} if isinstance(block, NotMeasured) else block.get(function, {})
 
 
 def _if_meant(result: Result, *, on_gpu: bool) -> str:
@@ -257,6 +226,8 @@ def finding_of(
     message: str,
     *,
     exit_code: ExitCode = ExitCode.PASSED,
+    function: str | None = None,
+    comparison: Comparison | None = None,
     next_step: str = "",
 ) -> Finding:
     return Finding(
@@ -266,6 +237,8 @@ def finding_of(
         status=status,
         reason=Reason(code=code, message=message),
         exit_code=exit_code,
+        function=function,
+        comparison=comparison,
         next_step=next_step,
     )
 
@@ -277,11 +250,19 @@ def missing(
     message: str,
     exit_code: ExitCode,
     *,
+    function: str | None = None,
     next_step: str = "",
 ) -> Finding:
     step = next_step or ("gate doctor" if exit_code is ExitCode.ENVIRONMENT else "")
     return finding_of(
-        result, subject, Status.MISSING, code, message, exit_code=exit_code, next_step=step
+        result,
+        subject,
+        Status.MISSING,
+        code,
+        message,
+        exit_code=exit_code,
+        function=function,
+        next_step=step,
     )
 
 

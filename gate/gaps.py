@@ -9,20 +9,25 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gate.errors import ExitCode
-from gate.findings import TEST_ONLY, missing, of_kernel, refresh_command
-from gate.model import RUNTIME, Finding, NotMeasured, Reason, Result
+from gate.findings import (
+    TEST_ONLY,
+    finding_of,
+    is_test_only,
+    missing,
+    of_kernel,
+    refresh_command,
+)
+from gate.model import RUNTIME, Finding, NotMeasured, Reason, Result, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from gate.model import Measurement
 
 
 def metric_missing(result: Result, metric: str, function: str) -> Finding:
     message = f"{metric} of {function} is not in the measurement or not in the baseline"
-    return replace(
-        missing(result, metric, "metric_missing", message, ExitCode.INVALID), function=function
-    )
+    return missing(result, metric, "metric_missing", message, ExitCode.INVALID, function=function)
 
 
 def launches_changed(result: Result, stored: Mapping[str, int], ours: Mapping[str, int]) -> Finding:
@@ -45,16 +50,24 @@ def _counts(launches: Mapping[str, int]) -> str:
 
 
 def workload_changed(stored: Result, candidate: Result) -> Finding:
-    ours, theirs = _joined(candidate.signature), _joined(stored.signature)
-    message = f"its arguments are {ours}, the baseline's {theirs}"
     return missing(
         candidate,
         "result",
         "workload_changed",
-        message,
+        "; ".join(_changes(stored, candidate)),
         ExitCode.INVALID,
         next_step=f"if it is meant: {refresh_command(candidate.kernel, accept=True)}",
     )
+
+
+def _changes(stored: Result, candidate: Result) -> Iterator[str]:
+    if is_test_only(candidate) and not is_test_only(stored):
+        yield "it is only tested now, and its baseline has figures"
+    elif candidate.signature != stored.signature and not is_test_only(stored):
+        ours, theirs = _joined(candidate.signature), _joined(stored.signature)
+        yield f"its arguments are {ours}, the baseline's {theirs}"
+    if candidate.definition != stored.definition:
+        yield "its reference, sizes, dtype, seed or tolerances differ from the baseline's"
 
 
 def _joined(signature: tuple[str, ...]) -> str:
@@ -64,6 +77,91 @@ def _joined(signature: tuple[str, ...]) -> str:
 def other_method(result: Result, stored: str, ours: str) -> Finding:
     message = f"timed by {ours}, the baseline by {stored}: the two differ by a constant"
     return missing(result, RUNTIME, "other_method", message, ExitCode.ENVIRONMENT)
+
+
+def timed_otherwise(result: Result, stored: int, ours: int) -> Finding:
+    message = f"{ours} bytes of L2 were flushed before each call, {stored} for the baseline"
+    return missing(result, RUNTIME, "other_method", message, ExitCode.ENVIRONMENT)
+
+
+def profiled_otherwise(result: Result, changes: tuple[str, ...]) -> Finding:
+    message = f"it was profiled in another way than the baseline: {', '.join(changes)}"
+    return missing(result, "result", "other_method", message, ExitCode.ENVIRONMENT)
+
+
+def contradiction(
+    result: Result, subject: str, fault: str, *, function: str | None = None
+) -> Finding:
+    """Figures of one result that cannot all be true."""
+    message = f"the measurement contradicts itself: {fault}"
+    return missing(
+        result,
+        subject,
+        "contradiction",
+        message,
+        ExitCode.INVALID,
+        function=function,
+        next_step=f"gate check {result.kernel}",
+    )
+
+
+def times_disagree(result: Result, fault: str) -> Finding:
+    message = f"the timed figure is not believed: {fault}; does it skip work while it is timed?"
+    return missing(result, RUNTIME, "times_disagree", message, ExitCode.INVALID)
+
+
+def too_few_launches(result: Result, fault: str) -> Finding:
+    return missing(result, "result", "too_few_launches", fault, ExitCode.INVALID)
+
+
+def zero_throughput(result: Result, metric: str, function: str) -> Finding:
+    message = (
+        f"{metric} of {function} is 0 % in the measurement or in the baseline, which proves "
+        "nothing; where that is right, leave it out of the workload's `gates`"
+    )
+    return missing(result, metric, "zero_throughput", message, ExitCode.INVALID, function=function)
+
+
+def nothing_gated(result: Result) -> Finding:
+    message = "it is benchmarked, and none of its figures gates"
+    step = "name its `gates` in workloads.toml, or say `benchmark = false` there"
+    return missing(result, "result", "nothing_gated", message, ExitCode.INVALID, next_step=step)
+
+
+def nothing_benchmarked(kernel: str) -> Finding:
+    return of_kernel(
+        kernel,
+        "result",
+        Reason(code="nothing_gated", message="none of its workloads is benchmarked"),
+        ExitCode.INVALID,
+        next_step="say `benchmark = true` for one in its workloads.toml",
+    )
+
+
+def shape_changed(result: Result, function: str, stored: str, ours: str) -> Finding:
+    """No regression in itself: said, so that whoever reads the rest knows of it."""
+    message = f"{function} is launched as {ours}, the baseline's as {stored}"
+    return finding_of(
+        result,
+        "static.launch_shape",
+        Status.NOT_CHECKED,
+        "launch_shape_changed",
+        message,
+        function=function,
+    )
+
+
+def other_gpu(kernel: str, changes: tuple[str, ...]) -> Finding:
+    return of_kernel(
+        kernel,
+        "gpu",
+        Reason(
+            code="other_gpu",
+            message=f"the baseline was measured on another GPU: {', '.join(changes)}",
+        ),
+        ExitCode.ENVIRONMENT,
+        next_step="measure on the baseline's card, whole and not a part of it",
+    )
 
 
 def other_target(result: Result, stored: str, ours: str) -> Finding:

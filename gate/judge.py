@@ -8,34 +8,30 @@ is green that was not proven.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from gate import findings as say
 from gate import gaps
-from gate.compare import compare_exact, compare_throughput, static_metrics, status_of
-from gate.errors import most_severe
+from gate.compiled import judge_compiled
+from gate.consistency import sample_medians, times_disagree, timing_fault
+from gate.errors import ExitCode, most_severe
+from gate.metrics import DURATION
 from gate.model import (
     RUNTIME,
+    Environment,
     Finding,
     Measurement,
-    NcuBlock,
     NotMeasured,
     Result,
-    Static,
-    Status,
-    Toolchain,
     Verdict,
 )
-from gate.runtime import judge_in_turn, judge_runtime, machine_moved
+from gate.runtime import drifted, judge_in_turn, judge_runtime, machine_moved
+from gate.throughput import judge_throughput
+from gate.trade_off import explained
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-
-DURATION = "gpu__time_duration.sum"
-# A helper launch below this share of the forward's profiled time has percentages that are noise,
-# and no weight that runtime would not show.
-GATED_SHARE = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,40 +97,55 @@ def _judge_kernel(
     if baseline is None:
         yield gaps.no_baseline(kernel, "*", stored.folder, on_gpu=on_gpu)
         return
-    changed = toolchain_changes(
-        baseline.environment.toolchain, measurement.environment.toolchain, on_gpu=on_gpu
-    )
-    if changed:
-        yield gaps.other_toolchain(kernel, changed)
+    elsewhere = _elsewhere(kernel, baseline.environment, measurement.environment)
+    if elsewhere:
+        yield elsewhere
         in_turn = (judge_in_turn(result, floor=rules.runtime_tolerance) for result in results)
         yield from (finding for finding in in_turn if finding)
         return
-    workloads = {result.workload: result for result in results}
-    absent = [r.workload for r in baseline.results if r.workload not in workloads]
+    ours = {result.workload: result for result in results}
+    absent = [r.workload for r in baseline.results if r.workload not in ours]
     yield from (gaps.result_missing(kernel, workload) for workload in absent)
-    if any(finding.status is Status.FAILED for finding in basics):
-        return  # a wrong kernel was not timed, and its figures would mean nothing
-    for new in sorted(workloads.keys() - {result.workload for result in baseline.results}):
-        if not say.is_test_only(workloads[new]):
-            yield gaps.no_baseline(kernel, new, stored.folder, on_gpu=on_gpu)
+    if all(say.is_test_only(result) for result in baseline.results):
+        yield gaps.nothing_benchmarked(kernel)
+    # What is wrong was not timed, and the figures of what cannot be trusted would mean nothing.
+    if any(f.exit_code in (ExitCode.INCORRECT, ExitCode.INVALID) for f in basics):
+        return
+    theirs = {result.workload: result for result in baseline.results}
     moved = machine_moved(baseline.environment, measurement.environment) if on_gpu else ""
-    for result in baseline.results:
-        if result.workload in workloads:
-            ours = workloads[result.workload]
-            yield from _judge_workload(result, ours, rules, on_gpu=on_gpu, moved=moved)
+    for result in results:
+        if _lacks_baseline(theirs.get(result.workload), result):
+            yield gaps.no_baseline(kernel, result.workload, stored.folder, on_gpu=on_gpu)
+        elif result.workload in theirs:
+            yield from _judge_workload(
+                theirs[result.workload], result, rules, on_gpu=on_gpu, moved=moved
+            )
+
+
+def _lacks_baseline(stored: Result | None, candidate: Result) -> bool:
+    """It is benchmarked, and its baseline knows it as only tested or not at all."""
+    return not say.is_test_only(candidate) and (stored is None or say.is_test_only(stored))
 
 
 def _judge_workload(
     stored: Result, candidate: Result, rules: Rules, *, on_gpu: bool, moved: str
 ) -> Iterator[Finding]:
-    if candidate.signature != stored.signature:
+    if _identity(stored) != _identity(candidate):
         yield gaps.workload_changed(stored, candidate)
-    elif say.is_test_only(stored):
         return
-    elif on_gpu:
-        yield from _judge_performance(stored, candidate, rules, moved)
+    if say.is_test_only(stored):
+        return
+    if on_gpu:
+        found = list(_judge_performance(stored, candidate, rules, moved))
     else:
-        yield from _judge_static(stored, candidate, rules)
+        found = list(judge_compiled(stored, candidate, target=rules.target))
+    yield from found
+    if not any(f.comparison or f.exit_code for f in found):
+        yield gaps.nothing_gated(candidate)
+
+
+def _identity(result: Result) -> tuple[object, ...]:
+    return result.definition, result.signature, say.is_test_only(result)
 
 
 # --------------------------------------------------------------------- runtime and throughput
@@ -145,95 +156,62 @@ def _judge_performance(
 ) -> Iterator[Finding]:
     runtime = None
     if RUNTIME in stored.gates:
-        runtime = judge_runtime(stored, candidate, floor=rules.runtime_tolerance, moved=moved)
+        runtime = _judge_runtime(stored, candidate, floor=rules.runtime_tolerance, moved=moved)
         yield runtime
-    metrics = [gate for gate in stored.gates if gate != RUNTIME]
-    for finding in _judge_throughput(stored, candidate, metrics, rules):
-        yield say.as_trade_off(finding, runtime, stored, candidate, rules.on_trade_off)
+    gates = [gate for gate in stored.gates if gate != RUNTIME]
+    unseen = isinstance(candidate.ncu, NotMeasured) and not isinstance(stored.ncu, NotMeasured)
+    if unseen and not gates:
+        # What is timed alone could do its work only while nobody times it.
+        gates = [DURATION]
+    for finding in judge_throughput(stored, candidate, gates, floor=rules.throughput_tolerance):
+        told = explained(finding, runtime, stored, candidate, rules.on_trade_off)
+        yield drifted(told, runtime)
 
 
-def _judge_throughput(
-    stored: Result, candidate: Result, metrics: list[str], rules: Rules
-) -> Iterator[Finding]:
-    theirs, ours = stored.ncu, candidate.ncu
-    if isinstance(theirs, NotMeasured) or isinstance(ours, NotMeasured):
-        gap = theirs if isinstance(theirs, NotMeasured) else ours
-        assert isinstance(gap, NotMeasured)
-        for metric in metrics:
-            yield say.not_measured(candidate, metric, gap)
-    elif _launches(stored) != _launches(candidate) or theirs.keys() != ours.keys():
-        yield gaps.launches_changed(candidate, _launches(stored), _launches(candidate))
-    else:
-        for function in _gated_functions(theirs):
-            for metric in metrics:
-                yield _judge_metric(metric, function, stored, candidate, rules)
+def _judge_runtime(stored: Result, candidate: Result, *, floor: float, moved: str) -> Finding:
+    """The verdict on runtime, or why the candidate's figure is not believed."""
+    theirs, ours = stored.timing, candidate.timing
+    finding = judge_runtime(stored, candidate, floor=floor, moved=moved)
+    if isinstance(theirs, NotMeasured) or isinstance(ours, NotMeasured) or not finding.comparison:
+        return finding
+    fault = timing_fault(ours)
+    if fault:
+        return gaps.contradiction(candidate, RUNTIME, fault)
+    if ours.l2_flush_bytes != theirs.l2_flush_bytes:
+        return gaps.timed_otherwise(candidate, theirs.l2_flush_bytes, ours.l2_flush_bytes)
+    fault = times_disagree(stored, candidate)
+    if fault:
+        return gaps.times_disagree(candidate, fault)
+    if sample_medians(ours) == ours.process_medians_ns or finding.exit_code:
+        return finding
+    # Both figures have to pass where they differ.
+    by_samples = replace(ours, process_medians_ns=sample_medians(ours))
+    sampled = replace(candidate, timing=by_samples)
+    other = judge_runtime(stored, sampled, floor=floor, moved=moved)
+    fault = "its process medians are not those of its samples, which do not pass"
+    return gaps.contradiction(candidate, RUNTIME, fault) if other.exit_code else finding
 
 
-def _judge_metric(
-    metric: str, function: str, stored: Result, candidate: Result, rules: Rules
-) -> Finding:
-    assert not isinstance(stored.ncu, NotMeasured)
-    assert not isinstance(candidate.ncu, NotMeasured)
-    theirs, ours = stored.ncu[function], candidate.ncu[function]
-    if metric not in theirs or metric not in ours:
-        return gaps.metric_missing(candidate, metric, function)
-    comparison = compare_throughput(
-        metric,
-        function,
-        baseline=(theirs, stored.profile),
-        candidate=(ours, candidate.profile),
-        floor=rules.throughput_tolerance,
-    )
-    return say.compared(
-        candidate, metric, comparison, status_of(metric, comparison), function=function
-    )
+# ------------------------------------------------------------------------------ environment
 
 
-def _launches(result: Result) -> dict[str, int]:
-    return dict(result.profile.launches) if result.profile else {}
+def _elsewhere(kernel: str, stored: Environment, ours: Environment) -> Finding | None:
+    """The finding that the two environments' figures do not compare, None where they do."""
+    cards = differences(_CARD, stored.gpu, ours.gpu)
+    if cards:
+        return gaps.other_gpu(kernel, cards)
+    names = MEASURED_BY if ours.gpu else _COMPILED_BY
+    tools = differences(names, stored.toolchain, ours.toolchain)
+    return gaps.other_toolchain(kernel, tools) if tools else None
 
 
-def _gated_functions(block: NcuBlock) -> list[str]:
-    total = sum(metrics.get(DURATION, 0.0) for metrics in block.values())
-    return [
-        function
-        for function, metrics in sorted(block.items())
-        if total == 0 or metrics.get(DURATION, 0.0) >= GATED_SHARE * total
-    ]
+# What makes two cards of one name different: a part of one (MIG), or another make of it.
+_CARD = ("name", "compute_capability", "sm_count", "l2_bytes")
+# What decides the figures: for compiled code alone, the compiler alone.
+MEASURED_BY = ("torch", "triton", "cuda", "driver", "ncu")
+_COMPILED_BY = ("triton",)
 
 
-# ------------------------------------------------------------------------------------ static
-
-
-def _judge_static(stored: Result, candidate: Result, rules: Rules) -> Iterator[Finding]:
-    theirs, ours = stored.static, candidate.static
-    if isinstance(theirs, NotMeasured):
-        yield say.not_measured(candidate, "static", theirs)
-    elif isinstance(ours, NotMeasured):
-        yield say.not_measured(candidate, "static", ours)
-    elif ours.target != theirs.target or ours.target != rules.target:
-        yield gaps.other_target(candidate, theirs.target, ours.target)
-    elif _functions(ours) != _functions(theirs):
-        yield gaps.launches_changed(candidate, _functions(theirs), _functions(ours))
-    else:
-        after = static_metrics(ours.launches)
-        for name, (unit, value) in static_metrics(theirs.launches).items():
-            comparison = compare_exact(unit, value, after[name][1])
-            yield say.compared(candidate, name, comparison, status_of(name, comparison))
-
-
-def _functions(static: Static) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for launch in static.launches:
-        counts[launch.function] = counts.get(launch.function, 0) + 1
-    return counts
-
-
-def toolchain_changes(stored: Toolchain, ours: Toolchain, *, on_gpu: bool) -> tuple[str, ...]:
-    """What differs of what decides the figures: for compiled code alone, the compiler alone."""
-    names = ("torch", "triton", "cuda", "driver", "ncu") if on_gpu else ("triton",)
-    return tuple(
-        f"{name} {getattr(stored, name)} -> {getattr(ours, name)}"
-        for name in names
-        if getattr(stored, name) != getattr(ours, name)
-    )
+def differences(names: tuple[str, ...], stored: object, ours: object) -> tuple[str, ...]:
+    pairs = ((name, getattr(stored, name, None), getattr(ours, name, None)) for name in names)
+    return tuple(f"{name} {theirs} -> {mine}" for name, theirs, mine in pairs if theirs != mine)

@@ -101,11 +101,13 @@ class KernelFolder:
 def code_lines(source: bytes) -> list[str]:
     """The lines of Python text without comments, trailing space and blank lines.
 
-    Text that is no Python is kept line by line: it fails elsewhere, and is told apart here.
+    Lines end where Python's parser ends them, so that no code hides behind a comment. Text that is
+    no Python is kept line by line: it fails elsewhere, and is told apart here.
     """
-    lines = source.decode(errors="replace").replace("\r\n", "\n").split("\n")
+    text = _decoded(source).replace("\r\n", "\n").replace("\r", "\n")
+    lines = text.split("\n")
     try:
-        tokens = list(tokenize.tokenize(io.BytesIO(source).readline))
+        tokens = list(tokenize.generate_tokens(io.StringIO(text).readline))
     except (SyntaxError, tokenize.TokenError):
         tokens = []
     for token in tokens:
@@ -113,6 +115,15 @@ def code_lines(source: bytes) -> list[str]:
             row, column = token.start
             lines[row - 1] = lines[row - 1][:column]
     return [line.rstrip() for line in lines if line.strip()]
+
+
+def _decoded(source: bytes) -> str:
+    """As Python reads it: a coding comment can turn what looks like a comment into code."""
+    try:
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(source).readline)
+        return source.decode(encoding, errors="replace")
+    except (SyntaxError, LookupError):
+        return source.decode(errors="replace")
 
 
 def discover(root: Path, names: Sequence[str] = ()) -> tuple[KernelFolder, ...]:

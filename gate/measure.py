@@ -6,9 +6,9 @@ import secrets
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from gate import correctness, ncu, static
+from gate import correctness, metrics, ncu, static
 from gate.clocks import locked_clocks
 from gate.config import Config
 from gate.contract import check_contract
@@ -22,7 +22,6 @@ from gate.environment import (
 )
 from gate.errors import MachineUnfit
 from gate.findings import TEST_ONLY
-from gate.kernels import KernelFolder
 from gate.model import (
     SCHEMA_VERSION,
     STEPS,
@@ -40,19 +39,18 @@ from gate.model import (
 )
 from gate.progress import Progress
 from gate.timing_step import TimingStep
+from gate.tree import Tree, TreeChanged, private_copies
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from gate.kernels import Workload
+    from gate.kernels import KernelFolder, Workload
     from gate.model import NcuBlock, StepName
 
     Load = Callable[[str], Measurement | None]
 
 GpuMode = Literal["auto", "require", "skip"]
 MAX_SEED = 2**32
-NCU_PROCESSES = 2
-NCU_FORWARDS = 3
 
 NOT_BENCHMARKED = NotMeasured(status="not_run", reason=TEST_ONLY, message="it is tested only")
 NO_GPU = NotMeasured(status="not_run", reason="no_gpu", message="this machine has no GPU")
@@ -153,10 +151,12 @@ def _measure(
         ncu=ncu.ncu_version(ncu_path) if ncu_path else None,
     )
     measured: list[Result] = []
-    for folder in folders:
-        run = KernelRun(folder, plan, config, progress, ncu_path, environment, stored(folder.name))
-        measured += run.results()
-        environment = replace(environment, canary=environment.canary or run.canary)
+    with private_copies(folders) as trees:
+        for tree in trees:
+            baseline = stored(tree.original.name)
+            run = KernelRun(tree, plan, config, progress, ncu_path, environment, baseline)
+            measured += run.results()
+            environment = replace(environment, canary=environment.canary or run.canary)
     state = read_state(plan.gpu.uuid) if plan.gpu else None
     return Measurement(
         schema_version=SCHEMA_VERSION,
@@ -173,7 +173,7 @@ class KernelRun:
     The first kernel that is timed brings the canary's figures along.
     """
 
-    folder: KernelFolder
+    tree: Tree
     plan: Plan
     config: Config
     progress: Progress
@@ -182,7 +182,20 @@ class KernelRun:
     stored: Measurement | None
     canary: Canary | None = None
 
+    @property
+    def folder(self) -> KernelFolder:
+        return self.tree.copy
+
     def results(self) -> list[Result]:
+        try:
+            measured = self._results()
+        except TreeChanged as changed:
+            gap = NotMeasured(status="failed", reason="tree_changed", message=str(changed))
+            measured = self._broken(gap)
+        return [self._as_told(result) for result in measured]
+
+    def _results(self) -> list[Result]:
+        self.tree.refuse_changes("at work on another kernel")
         violations = check_contract(self.folder.source())
         if violations:
             return self._broken(Contract(status="failed", violations=violations))
@@ -199,7 +212,7 @@ class KernelRun:
             Result(
                 kernel=self.folder.name,
                 workload=w.name,
-                definition=self.folder.definition(w),
+                definition=self.tree.definitions[w.name],
                 signature=signatures.get(w.name) or self._signature(analysed, w),
                 gates=self.config.gates if w.gates is None else w.gates,
                 contract=Contract(status="passed"),
@@ -212,22 +225,37 @@ class KernelRun:
             for w in self.folder.workloads
         ]
 
-    def _broken(self, contract: Contract) -> list[Result]:
-        """Code that breaks the contract is not run."""
+    @contextmanager
+    def _step(self, what: str) -> Iterator[None]:
+        """A step that runs the kernel's code, which has to leave every file as it was."""
+        with self.progress.step(f"{self.folder.name}: {what}"):
+            yield
+        self.tree.refuse_changes(what)
+
+    def _as_told(self, result: Result) -> Result:
+        """Messages name the user's files and not the copies that ran."""
+        told: dict[str, Any] = {
+            name: replace(step, message=self.tree.told(step.message))
+            for name in ("correctness", "static", "timing", "ncu")
+            if isinstance(step := getattr(result, name), NotMeasured | Correctness)
+        }
+        return replace(result, **told)
+
+    def _broken(self, contract: Contract | NotMeasured) -> list[Result]:
+        """Code that breaks the contract is not run, and what changed meanwhile has no figures."""
+        gap = contract if isinstance(contract, NotMeasured) else CONTRACT_BROKEN
         return [
             Result(
                 kernel=self.folder.name,
                 workload=w.name,
-                definition=self.folder.definition(w),
+                definition=self.tree.definitions[w.name],
                 signature=(),
                 gates=self.config.gates if w.gates is None else w.gates,
                 contract=contract,
-                correctness=Correctness(
-                    status="not_run", backend="none", message=CONTRACT_BROKEN.message
-                ),
-                static=CONTRACT_BROKEN,
-                timing=CONTRACT_BROKEN,
-                ncu=CONTRACT_BROKEN,
+                correctness=Correctness(status="not_run", backend="none", message=gap.message),
+                static=gap,
+                timing=gap,
+                ncu=gap,
             )
             for w in self.folder.workloads
         ]
@@ -236,7 +264,7 @@ class KernelRun:
         target = self.config.target
         if self.plan.gpu:
             target = "sm_" + self.plan.gpu.compute_capability.replace(".", "")
-        with self.progress.step(f"{self.folder.name}: compiling for {target}"):
+        with self._step(f"compiling for {target}"):
             return static.analyse(
                 self.folder,
                 benchmarked,
@@ -246,7 +274,7 @@ class KernelRun:
 
     def _test(self) -> dict[str, Correctness]:
         device: Literal["cuda", "interpreter"] = "cuda" if self.plan.gpu else "interpreter"
-        with self.progress.step(f"{self.folder.name}: testing on {device}"):
+        with self._step(f"testing on {device}"):
             return correctness.run_tests(
                 self.folder,
                 self.folder.workloads,
@@ -270,7 +298,7 @@ class KernelRun:
             base=self.plan.base,
             seed=self.plan.seed,
         )
-        with self.progress.step(f"{self.folder.name}: timing"):
+        with self._step("timing"):
             sampled = step.run(
                 self.folder,
                 benchmarked,
@@ -291,13 +319,13 @@ class KernelRun:
         }
         if self.ncu_path is None or not timed:
             return found | {w.name: (NCU_MISSING, None) for w in timed}
-        with self.progress.step(f"{self.folder.name}: profiling with ncu"):
+        with self._step("profiling with ncu"):
             outcomes = ncu.profile(
                 self.folder,
                 timed,
                 ncu=self.ncu_path,
-                processes=NCU_PROCESSES,
-                forwards=NCU_FORWARDS,
+                processes=metrics.PROCESSES,
+                forwards=metrics.FORWARDS,
                 seed=self.plan.seed,
                 timeout_s=self.config.ncu_timeout_s,
             )

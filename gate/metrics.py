@@ -1,4 +1,4 @@
-"""What is read from Nsight Compute: each metric, which way is better, how launches combine. Pure.
+"""What is read from Nsight Compute: each metric, and how launches combine. Pure.
 
 Names are ncu's own, verbatim. Beyond `sm__throughput`, which alone takes 6 passes on AD102 and 8 on
 GH100, nothing here costs a further one: NVIDIA's pass scheduler was asked for both, for GA100 and
@@ -16,6 +16,10 @@ from gate.model import DRAM_THROUGHPUT, SM_THROUGHPUT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+# How much the gate profiles: fresh processes, and forward calls in each.
+PROCESSES = 2
+FORWARDS = 3
 
 DURATION = "gpu__time_duration.sum"
 GRID_SIZE = "launch__grid_size"
@@ -35,7 +39,6 @@ class Metric:
 
     name: str
     unit: str
-    better: Literal["higher", "lower", "neutral"]
     combine: Literal["sum", "mean", "max", "min"]
     required: bool = False
     digits: int = 0
@@ -43,25 +46,23 @@ class Metric:
 
 
 def _percentage(name: str) -> Metric:
-    return Metric(name=name, unit="%", better="higher", combine="mean", required=True, digits=4)
+    return Metric(name=name, unit="%", combine="mean", required=True, digits=4)
 
 
 def _amount(name: str, unit: str, *, instead_of: str | None = None) -> Metric:
-    return Metric(name=name, unit=unit, better="lower", combine="sum", instead_of=instead_of)
+    return Metric(name=name, unit=unit, combine="sum", instead_of=instead_of)
 
 
 def _rate(name: str) -> Metric:
-    return Metric(name=name, unit="hz", better="neutral", combine="mean")
+    return Metric(name=name, unit="hz", combine="mean")
 
 
-def _largest(
-    name: str, unit: str, better: Literal["lower", "neutral"], *, digits: int = 0
-) -> Metric:
-    return Metric(name=name, unit=unit, better=better, combine="max", digits=digits)
+def _largest(name: str, unit: str, *, digits: int = 0) -> Metric:
+    return Metric(name=name, unit=unit, combine="max", digits=digits)
 
 
 def _limit(name: str) -> Metric:
-    return Metric(name=name, unit="block", better="higher", combine="min")
+    return Metric(name=name, unit="block", combine="min")
 
 
 TABLE: tuple[Metric, ...] = (
@@ -69,8 +70,8 @@ TABLE: tuple[Metric, ...] = (
     _percentage(DRAM_THROUGHPUT),
     _percentage("sm__warps_active.avg.pct_of_peak_sustained_active"),
     _percentage("lts__t_sector_hit_rate.pct"),
-    Metric(name=GRID_SIZE, unit="block", better="neutral", combine="sum", required=True),
-    Metric(name=DURATION, unit="ns", better="lower", combine="sum", required=True),
+    Metric(name=GRID_SIZE, unit="block", combine="sum", required=True),
+    Metric(name=DURATION, unit="ns", combine="sum", required=True),
     _amount("dram__bytes_read.sum", "byte"),
     _amount("dram__bytes_write.sum", "byte"),
     _amount("dram__bytes_op_read.sum", "byte", instead_of="dram__bytes_read.sum"),
@@ -85,10 +86,10 @@ TABLE: tuple[Metric, ...] = (
     _amount("l1tex__t_sectors_pipe_lsu_mem_local_op_st.sum", "sector"),
     _rate("sm__cycles_elapsed.avg.per_second"),
     _rate("dram__cycles_elapsed.avg.per_second"),
-    _largest("launch__waves_per_multiprocessor", "wave", "neutral", digits=6),
-    _largest("launch__registers_per_thread", "register/thread", "lower"),
-    _largest("launch__block_size", "thread", "neutral"),
-    _largest("launch__shared_mem_per_block", "byte/block", "neutral"),
+    _largest("launch__waves_per_multiprocessor", "wave", digits=6),
+    _largest("launch__registers_per_thread", "register/thread"),
+    _largest("launch__block_size", "thread"),
+    _largest("launch__shared_mem_per_block", "byte/block"),
     _limit("launch__occupancy_limit_blocks"),
     _limit("launch__occupancy_limit_registers"),
     _limit("launch__occupancy_limit_shared_mem"),

@@ -320,8 +320,8 @@ class Comparison:
     """Baseline against candidate for one metric.
 
     `change` is candidate / baseline - 1; `low` and `high` bound it at the confidence of the rule.
-    `tolerance` is relative, and `tolerance_origin` says whether it is the configured floor or the
-    baseline's calibrated noise.
+    `tolerance` is relative, and `tolerance_origin` says whether it is the configured floor, the
+    baseline's calibrated noise, or the most that noise may buy, where it would need more.
     """
 
     unit: str
@@ -331,7 +331,7 @@ class Comparison:
     low: float
     high: float
     tolerance: float
-    tolerance_origin: Literal["floor", "noise", "exact"]
+    tolerance_origin: Literal["floor", "noise", "cap", "exact"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

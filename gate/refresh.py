@@ -7,24 +7,33 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gate.check import baselines_for, rules_of
+from gate.check import rules_of
+from gate.compare import MAX_RUNTIME_TOLERANCE, MAX_THROUGHPUT_TOLERANCE
 from gate.documents import measurement_json, select, sorted_by_workload
-from gate.errors import ExitCode, InvalidConfiguration, RefusedBaseline
+from gate.errors import ExitCode, InvalidConfiguration, RefusedBaseline, most_severe
+from gate.findings import metric_name
 from gate.git import changed_files, head_commit
 from gate.judge import Stored, judge
-from gate.model import RUNTIME, Anchor, BaselineInfo, Measurement, Timing, Verdict
+from gate.model import (
+    RUNTIME,
+    Anchor,
+    BaselineInfo,
+    Finding,
+    Measurement,
+    Status,
+    Timing,
+    Verdict,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from gate.baselines import Baselines
+    from gate.baselines import Snapshot
     from gate.config import Config
     from gate.kernels import KernelFolder
 
 MAX_LISTED = 5
 MAX_REASON = 2000
-# Noise buys tolerance; a baseline that would wave a change of this size through protects nothing.
-MAX_TOLERANCE = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,13 +75,13 @@ def propose(
     measurement: Measurement,
     folders: Sequence[KernelFolder],
     config: Config,
+    baselines: Snapshot,
     *,
     commit: str,
     reason: str,
     accept_regression: bool,
 ) -> tuple[Proposal, ...]:
     """One proposal a kernel, or RefusedBaseline for the first that must not be stored."""
-    baselines = baselines_for(measurement, config)
     return tuple(
         _propose_one(
             sorted_by_workload(select(measurement, folder.name)),
@@ -93,7 +102,7 @@ def propose(
 
 def _propose_one(
     measured: Measurement,
-    baselines: Baselines,
+    baselines: Snapshot,
     config: Config,
     *,
     info: BaselineInfo,
@@ -105,9 +114,10 @@ def _propose_one(
     baseline = replace(measured, baseline=replace(info, anchors=anchors))
     _refuse_unfit(_against(baseline, baseline, config), kernel)
     verdict = _against(measured, before, config) if before else None
-    if verdict and not accept_regression:
-        _refuse_worse(verdict, kernel)
-    return Proposal(file=baselines.file(kernel), baseline=baseline, before=before, verdict=verdict)
+    if verdict:
+        verdict = _accepted(verdict) if accept_regression else _refuse_hidden(verdict, kernel)
+    file = baselines.folder / f"{kernel}.json"
+    return Proposal(file=file, baseline=baseline, before=before, verdict=verdict)
 
 
 def _against(measured: Measurement, baseline: Measurement, config: Config) -> Verdict:
@@ -124,19 +134,20 @@ def _against(measured: Measurement, baseline: Measurement, config: Config) -> Ve
 
 def _refuse_unfit(itself: Verdict, kernel: str) -> None:
     """A baseline judged by itself must pass: it is complete, correct, and steady enough."""
-    noisy = [f for f in itself.findings if f.comparison and f.comparison.tolerance > MAX_TOLERANCE]
+    capped = (f for f in itself.findings if f.comparison and f.comparison.tolerance_origin == "cap")
+    noisy = next(capped, None)
     if noisy:
         error = RefusedBaseline(
-            f"{kernel}/{noisy[0].workload} is too noisy to be a baseline: {noisy[0].subject} would "
-            f"need a tolerance beyond {MAX_TOLERANCE:.0%}",
+            f"{kernel}/{noisy.workload} is too noisy to be a baseline: "
+            f"{metric_name(noisy.subject)} would need more than noise may buy "
+            f"({MAX_RUNTIME_TOLERANCE:.0%} of a runtime, {MAX_THROUGHPUT_TOLERANCE:.0%} else)",
             hint="a quieter machine, or more --processes",
         )
         error.exit_code = ExitCode.INCONCLUSIVE
         raise error
-    broken = [f for f in itself.findings if f.exit_code is itself.exit_code]
     if itself.exit_code is ExitCode.PASSED:
         return
-    first = broken[0]
+    first = next(f for f in itself.findings if f.exit_code is itself.exit_code)
     error = RefusedBaseline(
         f"{kernel}/{first.workload} cannot be a baseline: {first.subject}: {first.reason.message}",
         hint=first.next_step or "nothing was written",
@@ -145,13 +156,38 @@ def _refuse_unfit(itself: Verdict, kernel: str) -> None:
     raise error
 
 
-def _refuse_worse(verdict: Verdict, kernel: str) -> None:
-    worse = [f for f in verdict.findings if f.exit_code is ExitCode.REGRESSED]
-    if worse:
-        raise RefusedBaseline(
-            f"{kernel}/{worse[0].workload} is worse than its baseline: {worse[0].reason.message}",
-            hint="if that is meant, say so with --accept-regression and in --reason",
-        )
+def _refuse_hidden(verdict: Verdict, kernel: str) -> Verdict:
+    """The verdict with new workloads accepted; whatever else is not green needs somebody's word.
+
+    What cannot be compared any more, such as a renamed function, may be slower unseen.
+    """
+    open_findings = [f for f in verdict.findings if f.exit_code and not _is_new(f)]
+    if not open_findings:
+        return _accepted(verdict)
+    code = most_severe(f.exit_code for f in open_findings)
+    first = next(f for f in open_findings if f.exit_code is code)
+    error = RefusedBaseline(
+        f"{kernel}/{first.workload} is not shown to be as good as its baseline: "
+        f"{first.reason.message}",
+        hint="if that is meant, say so with --accept-regression and in --reason",
+    )
+    error.exit_code = code
+    raise error
+
+
+def _is_new(finding: Finding) -> bool:
+    return finding.reason.code == "no_baseline"
+
+
+def _accepted(verdict: Verdict) -> Verdict:
+    """What a refresh accepts is no failure of it, and stays to be read."""
+    findings = tuple(
+        replace(f, status=Status.ACCEPTED, exit_code=ExitCode.PASSED, next_step="")
+        if f.exit_code
+        else f
+        for f in verdict.findings
+    )
+    return replace(verdict, findings=findings, exit_code=most_severe(f.exit_code for f in findings))
 
 
 def _anchors(

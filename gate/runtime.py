@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 from gate import findings as say
 from gate import gaps
-from gate.compare import status_of
+from gate.compare import MAX_RUNTIME_TOLERANCE, status_of, tolerance_of
 from gate.errors import ExitCode
 from gate.model import RUNTIME, Comparison, NotMeasured, Reason, Status
 from gate.sequential import CONFIDENCE
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 # last look's interval is 1.35 of them wide on either side, the session's share included: what is
 # unchanged can be proven so.
 NOISE_FACTOR = 3.0
-# Noise buys no more than this: a baseline that would wave larger changes through protects nothing.
-MAX_TOLERANCE = 0.05
 # What one session may differ from another with the same card and code: two machines agreed to
 # 0.01 %, and the noisier a workload the less so (benchmarks/RESULTS.md). At this share all looks
 # keep their error where sessions differ by 0.3 deviations (benchmarks/error_rates.py).
@@ -56,11 +54,10 @@ def compare_with_stored(
     session = SESSION + SESSION_NOISE_SHARE * deviation
     # What a baseline of few processes cannot even prove of itself is not asked of a candidate.
     provable = log_ratio(stored, stored, confidence=CONFIDENCE).widened(session).high
-    noise = min(max(NOISE_FACTOR * deviation, math.expm1(provable)) + SESSION, MAX_TOLERANCE)
+    noise = max(NOISE_FACTOR * deviation, math.expm1(provable)) + SESSION
     interval = log_ratio(stored, candidate, confidence=CONFIDENCE).widened(session)
-    return _comparison(
-        (stored, candidate), interval, max(floor, noise), "noise" if noise > floor else "floor"
-    )
+    tolerance, origin = tolerance_of(noise, floor=floor, most=MAX_RUNTIME_TOLERANCE)
+    return _comparison((stored, candidate), interval, tolerance, origin)
 
 
 def compare_in_turn(
@@ -75,7 +72,7 @@ def _comparison(
     medians: tuple[Sequence[float], Sequence[float]],
     interval: Interval,
     tolerance: float,
-    origin: Literal["floor", "noise", "exact"],
+    origin: Literal["floor", "noise", "cap", "exact"],
 ) -> Comparison:
     """Geometric means are shown, since it is their ratio that is judged."""
     baseline, candidate = (math.exp(fmean(map(math.log, values))) for values in medians)
@@ -168,6 +165,13 @@ def _drift(finding: Finding, message: str) -> Finding:
         next_step="gate doctor; if the machine is meant to be so: "
         + say.refresh_command(finding.kernel),
     )
+
+
+def drifted(finding: Finding, runtime: Finding | None) -> Finding:
+    """A throughput on a machine that moved (see `runtime`) accuses nobody either."""
+    if runtime is None or runtime.reason.code != "environment_drift" or finding.comparison is None:
+        return finding
+    return _drift(finding, f"{finding.reason.message}; the machine moved, as its runtime shows")
 
 
 def _stale(finding: Finding) -> Finding:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from gate import timing
 from gate.config import Config
 from gate.git import base_kernel
-from gate.judge import toolchain_changes
+from gate.judge import MEASURED_BY, differences
 from gate.model import Environment, Gpu, Measurement, Timing
 from gate.runtime import machine_moved
 from gate.sampling import Base, Rules
@@ -83,7 +83,7 @@ class TimingStep:
         if self.stored is None:
             return ""
         ours, theirs = self.environment.toolchain, self.stored.environment.toolchain
-        return ", ".join(toolchain_changes(theirs, ours, on_gpu=True))
+        return ", ".join(differences(MEASURED_BY, theirs, ours))
 
     def _moved(self, canary: Canary) -> str:
         if self.stored is None:

@@ -55,25 +55,39 @@ NO_GPU = NotMeasured(status="not_run", reason="no_gpu", message="this machine ha
 TEST_ONLY = NotMeasured(status="not_run", reason="test_only", message="it is tested only")
 
 
-def timing(medians=MEDIANS, method="cuda_graph"):
-    summary = SampleSummary(
-        count=20, min_ns=1.0, q1_ns=2.0, median_ns=3.0, q3_ns=4.0, max_ns=5.0, sm_clock_mhz=1980
+def samples(median_ns):
+    return SampleSummary(
+        count=20,
+        min_ns=median_ns * 0.998,
+        q1_ns=median_ns * 0.999,
+        median_ns=median_ns,
+        q3_ns=median_ns * 1.001,
+        max_ns=median_ns * 1.01,
+        sm_clock_mhz=1980,
     )
+
+
+def timing(medians=MEDIANS, method="cuda_graph"):
     return Timing(
         method=method,
         process_medians_ns=tuple(medians),
-        samples=(summary,) * len(medians),
+        samples=tuple(map(samples, medians)),
         batch=50,
         l2_flush_bytes=52_428_800,
     )
 
 
-def profile(function=FUNCTION, spread=0.001, launches=None):
+def spread_of(metrics, share=0.001):
+    return {metric: (v * (1 - share), v * (1 + share)) for metric, v in metrics.items()}
+
+
+def profile(*functions, spread=0.001, launches=None, metrics=METRICS):
+    names = functions or (FUNCTION,)
     return Profile(
         processes=2,
         forwards=6,
-        launches=launches or {function: 1},
-        spread={function: {m: (v * (1 - spread), v * (1 + spread)) for m, v in METRICS.items()}},
+        launches=launches or dict.fromkeys(names, 1),
+        spread={name: spread_of(metrics, spread) for name in names},
         clock_control="none",
         cache_control="all",
         replay_mode="kernel",

@@ -11,7 +11,12 @@ if TYPE_CHECKING:
     from gate.model import Comparison
 
 _DURATIONS = (("s", 1e9), ("ms", 1e6), ("us", 1e3), ("ns", 1.0))
-_ORIGINS = {"floor": "configured floor", "noise": "baseline's noise", "exact": "exact"}
+_ORIGINS = {
+    "floor": "configured floor",
+    "noise": "baseline's noise",
+    "cap": "the most that noise buys",
+    "exact": "exact",
+}
 # A change past this many per cent comes from a baseline near zero; its digits mean nothing.
 _HUGE_PCT = 100_000
 _LARGEST_COUNT = 10**12

@@ -27,6 +27,17 @@ KERNEL = "depthwise_conv_h"
 FAILED = NotMeasured(status="failed", reason="counter_permission", message="no counters: mend so")
 
 
+def half_as_noisy(result):
+    spread = {
+        function: {
+            metric: tuple((bound + result.ncu[function][metric]) / 2 for bound in bounds)
+            for metric, bounds in metrics.items()
+        }
+        for function, metrics in result.profile.spread.items()
+    }
+    return replace(result.profile, spread=spread)
+
+
 class Card:
     """What the steps answer; a test changes one of them."""
 
@@ -35,9 +46,13 @@ class Card:
         self.ncu_path = Path("/usr/local/cuda/bin/ncu")
         self.violations = ()
         self.asked = []
+        self.meanwhile = lambda _step, _folder: None
+        # It was recorded with launches that spread wider than those of a baseline may.
+        self.change("small", profile=half_as_noisy(self.results["small"]))
 
-    def analyse(self, _folder, workloads, *, target, timeout_s):
+    def analyse(self, folder, workloads, *, target, timeout_s):
         self.asked.append(("static", target))
+        self.meanwhile("static", folder)
         return {
             w.name: StaticOutcome(
                 signature=(), static=self.results[w.name].static, violations=self.violations
@@ -45,20 +60,23 @@ class Card:
             for w in workloads
         }
 
-    def run_tests(self, _folder, workloads, *, device, seed, timeout_s):
+    def run_tests(self, folder, workloads, *, device, seed, timeout_s):
         self.asked.append(("correctness", device))
+        self.meanwhile("correctness", folder)
         return {w.name: self.results[w.name].correctness for w in workloads}
 
-    def time(self, _folder, workloads, *, rules, **_how):
+    def time(self, folder, workloads, *, rules, **_how):
         self.asked.append(("timing", rules))
+        self.meanwhile("timing", folder)
         return Sampled(
             timings={w.name: self.results[w.name].timing for w in workloads},
             signatures={w.name: self.results[w.name].signature for w in workloads},
             canary=None,
         )
 
-    def profile(self, _folder, workloads, **_how):
+    def profile(self, folder, workloads, **_how):
         self.asked.append(("ncu", tuple(w.name for w in workloads)))
+        self.meanwhile("ncu", folder)
         return {
             w.name: NcuOutcome(ncu=self.results[w.name].ncu, profile=self.results[w.name].profile)
             for w in workloads
@@ -228,6 +246,54 @@ def test_a_refresh_is_refused_where_it_would_hide_something_and_says_how_to_go_o
     assert gate("check").exit_code == 0
     changed = repository.git("status", "--porcelain")
     assert changed == f"M baselines/nvidia-h100-80gb-hbm3/{KERNEL}.json"
+
+
+def test_a_refresh_that_was_told_to_accept_says_what_it_accepted(repository, card):
+    card.slow_down(1.2)
+    answer = refresh("--accept-regression")
+    assert "FAILED" not in answer.output
+    assert "3 changes accepted" in answer.output
+    assert "runtime accepted (slower)" in answer.output
+
+
+@pytest.mark.parametrize("command", ["check", "refresh"])
+def test_baselines_that_a_kernel_rewrites_count_as_they_were(repository, card, command):
+    """A kernel may write where its user may, and knows what it is judged by."""
+    card.slow_down(1.5)
+    file = repository.root / "baselines" / "nvidia-h100-80gb-hbm3" / f"{KERNEL}.json"
+
+    def rewrite(_step, _folder):
+        plain = json.loads(file.read_text())
+        for one in plain["results"]:
+            if "process_medians_ns" in one["timing"]:
+                medians = one["timing"]["process_medians_ns"]
+                one["timing"]["process_medians_ns"] = [m * 1.5 for m in medians]
+        file.write_text(json.dumps(plain))
+
+    card.meanwhile = rewrite
+    answer = gate("check") if command == "check" else refresh()
+    assert answer.exit_code == 3, answer.output
+    assert "runtime" in answer.output
+
+
+@pytest.mark.parametrize("step", ["static", "correctness", "timing", "ncu"])
+@pytest.mark.parametrize("name", ["kernel.py", "reference.py", "workloads.toml"])
+@pytest.mark.parametrize("where", ["original", "copy"])
+def test_a_kernel_that_rewrites_its_folder_is_found_out(repository, card, step, name, where):
+    original = repository.root / "kernels" / KERNEL
+
+    def rewrite(at, folder):
+        assert folder.path != original
+        assert folder.path.name == KERNEL
+        file = (original if where == "original" else folder.path) / name
+        file.write_text(file.read_text() + "# looks the same\n" * (at == step))
+
+    card.meanwhile = rewrite
+    answer = gate("check")
+    assert answer.exit_code == 7, answer.output
+    assert "tree_changed" in answer.output
+    assert f"{name} changed while the gate was" in answer.output
+    assert card.asked[-1][0] == step
 
 
 def test_a_refresh_of_a_wrong_kernel_or_a_dirty_tree_writes_nothing(repository, card):

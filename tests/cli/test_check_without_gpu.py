@@ -66,6 +66,22 @@ def test_from_no_baseline_to_a_wrong_kernel(repository, scratch):
     assert not list(scratch.iterdir())
 
 
+def test_a_kernel_that_rewrites_its_reference_while_it_runs(repository):
+    """What it changes is a copy, and no figure of that run counts."""
+    kernel = repository.root / "kernels" / "relu" / "kernel.py"
+    reference = kernel.with_name("reference.py")
+    before = reference.read_text()
+    call = "return scaled_relu(x)"
+    rewrite = 'open(__file__.replace("kernel.py", "reference.py"), "a").write("x = 1")'
+    assert call in kernel.read_text()
+    kernel.write_text(kernel.read_text().replace(call, f"{rewrite}\n        {call}"))
+    answer = gate("check")
+    assert answer.exit_code == 7, answer.output
+    assert "tree_changed" in answer.output
+    assert "reference.py changed while the gate was" in answer.output
+    assert reference.read_text() == before
+
+
 @pytest.mark.parametrize(
     ("arguments", "exit_code", "said"),
     [

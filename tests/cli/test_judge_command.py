@@ -47,6 +47,17 @@ def scaled(plain, factor, metric=None):
     return plain
 
 
+def scaled_throughout(plain, factor, metric=None):
+    """The same change in everything that the document says of it."""
+    scaled(plain, factor, metric)
+    for one in plain["results"]:
+        for summary in one["timing"].get("samples", ()) if metric is None else ():
+            summary |= {k: v * factor for k, v in summary.items() if k.endswith("_ns")}
+        for seen in one["profile"]["spread"].values() if metric and one["profile"] else ():
+            seen[metric] = [bound * factor for bound in seen[metric]]
+    return plain
+
+
 def test_there_are_baselines_to_judge():
     assert {file.parent.name for file in STORED} >= {"nvidia-h100-80gb-hbm3", "sm_89"}
 
@@ -69,15 +80,16 @@ def test_every_stored_baseline_judged_by_itself_passes(file, ci, monkeypatch):
         (1.0, None, 0),
     ],
 )
+@pytest.mark.parametrize("plant", [scaled, scaled_throughout])
 @pytest.mark.parametrize(
     "file", [f for f in STORED if f.parent.name != "sm_89"], ids=lambda f: f.parent.name
 )
 def test_planted_changes_of_a_stored_baseline(
-    file, factor, metric, exit_code, tmp_path, monkeypatch
+    file, plant, factor, metric, exit_code, tmp_path, monkeypatch
 ):
     monkeypatch.chdir(ROOT)
     run = tmp_path / "run.json"
-    run.write_text(json.dumps(scaled(json.loads(file.read_text()), factor, metric)))
+    run.write_text(json.dumps(plant(json.loads(file.read_text()), factor, metric)))
     answer = judged(run)
     assert answer.exit_code == exit_code, answer.output
 

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from gate.compare import status_of
 from gate.documents import verdict_json
 from gate.errors import ExitCode
-from gate.judge import Rules, Stored, judge
 from gate.model import (
     DRAM_THROUGHPUT,
     GATED_METRICS,
@@ -22,7 +21,7 @@ from gate.model import (
 )
 from tests.factories import (
     FUNCTION,
-    MEDIANS,
+    H100,
     METRICS,
     TEST_ONLY,
     TOOLCHAIN,
@@ -30,34 +29,10 @@ from tests.factories import (
     measurement,
     profile,
     result,
-    static,
     static_result,
     timing,
 )
-
-RULES = Rules(require_gpu=False, target="sm_89")
-
-
-def verdict(candidate, stored=None, *, rules=RULES, required=()):
-    documents = dict.fromkeys(stored.scope.kernels if stored else (), stored)
-    return judge(
-        candidate,
-        stored=Stored(load=documents.get, folder="baselines/x"),
-        required=required,
-        rules=rules,
-    )
-
-
-def found(answer, subject):
-    return next(f for f in answer.findings if f.subject == subject)
-
-
-def times(factor, medians=MEDIANS):
-    return timing(tuple(m * factor for m in medians))
-
-
-def with_metric(metric, factor):
-    return {FUNCTION: {**METRICS, metric: METRICS[metric] * factor}}
+from tests.judging import RULES, codes, found, moved, times, verdict
 
 
 def test_a_baseline_judged_by_itself_is_unchanged():
@@ -74,21 +49,15 @@ def test_a_baseline_judged_by_itself_is_unchanged():
         ({"timing": times(1.02)}, RUNTIME, "slower", ExitCode.REGRESSED),
         ({"timing": times(1.003)}, RUNTIME, "within_tolerance", ExitCode.PASSED),
         ({"timing": times(0.5)}, RUNTIME, "improved", ExitCode.PASSED),
-        ({"ncu": with_metric(SM_THROUGHPUT, 0.8)}, SM_THROUGHPUT, "trade_off", ExitCode.REGRESSED),
+        (moved((SM_THROUGHPUT, 0.8)), SM_THROUGHPUT, "lower", ExitCode.REGRESSED),
+        (moved((DRAM_THROUGHPUT, 0.8)), DRAM_THROUGHPUT, "lower", ExitCode.REGRESSED),
+        (moved((SM_THROUGHPUT, 1.5)), SM_THROUGHPUT, "improved", ExitCode.PASSED),
         (
-            {"ncu": with_metric(DRAM_THROUGHPUT, 0.8)},
-            DRAM_THROUGHPUT,
-            "trade_off",
-            ExitCode.REGRESSED,
-        ),
-        ({"ncu": with_metric(SM_THROUGHPUT, 1.5)}, SM_THROUGHPUT, "improved", ExitCode.PASSED),
-        (
-            {"ncu": with_metric(SM_THROUGHPUT, 0.8), "timing": times(1.2)},
+            {**moved((SM_THROUGHPUT, 0.8)), "timing": times(1.2)},
             SM_THROUGHPUT,
             "lower",
             ExitCode.REGRESSED,
         ),
-        ({"ncu": with_metric(SM_THROUGHPUT, 0.0)}, SM_THROUGHPUT, "trade_off", ExitCode.REGRESSED),
         (
             {"timing": timing((350_000.0, 380_000.0, 340_000.0))},
             RUNTIME,
@@ -96,7 +65,7 @@ def test_a_baseline_judged_by_itself_is_unchanged():
             ExitCode.INCONCLUSIVE,
         ),
         ({"timing": timing(method="held_queue")}, RUNTIME, "other_method", ExitCode.ENVIRONMENT),
-        ({"timing": TEST_ONLY}, RUNTIME, "test_only", ExitCode.ENVIRONMENT),
+        ({"timing": TEST_ONLY}, "result", "workload_changed", ExitCode.INVALID),
         (
             {"timing": NotMeasured(status="failed", reason="crashed", message="SIGSEGV")},
             RUNTIME,
@@ -183,22 +152,6 @@ def test_each_outcome_has_its_reason_and_exit_code(changes, subject, code, exit_
     assert answer.exit_code is exit_code
 
 
-def test_a_trade_off_gives_the_decomposition_and_the_command_that_accepts_it():
-    ncu = {FUNCTION: {**METRICS, SM_THROUGHPUT: 20.0, "smsp__inst_executed.sum": 20_000_000.0}}
-    finding = found(verdict(measurement(result(ncu=ncu)), baseline()), SM_THROUGHPUT)
-    assert "instructions -50.0 %, DRAM bytes +0.0 %, profiled time +0.0 %" in finding.reason.message
-    assert "gate baseline refresh conv --accept-regression" in finding.next_step
-
-
-def test_only_a_throughput_that_surely_fell_beside_a_sure_runtime_is_a_trade_off():
-    noisy = timing((350_000.0, 380_000.0, 340_000.0))
-    lower = with_metric(SM_THROUGHPUT, 0.8)
-    answer = verdict(measurement(result(timing=noisy, ncu=lower)), baseline())
-    assert found(answer, SM_THROUGHPUT).reason.code == "lower"
-    unsure = measurement(result(ncu=with_metric(SM_THROUGHPUT, 0.98)))
-    assert found(verdict(unsure, baseline()), SM_THROUGHPUT).reason.code == "too_noisy"
-
-
 @pytest.mark.parametrize(
     ("reason", "exit_code"),
     [
@@ -223,23 +176,6 @@ def test_only_a_throughput_that_surely_fell_beside_a_sure_runtime_is_a_trade_off
 def test_a_step_without_figures_fails_by_whose_fault_it_was(reason, exit_code):
     gap = NotMeasured(status="failed", reason=reason)
     assert verdict(measurement(result(ncu=gap, profile=None)), baseline()).exit_code is exit_code
-
-
-def test_a_trade_off_passes_with_a_note_where_the_project_says_so():
-    rules = replace(RULES, on_trade_off="warn")
-    candidate = measurement(result(ncu=with_metric(SM_THROUGHPUT, 0.8)))
-    answer = verdict(candidate, baseline(), rules=rules)
-    assert answer.exit_code is ExitCode.PASSED
-    assert found(answer, SM_THROUGHPUT).status is Status.ACCEPTED
-
-
-def test_a_helper_launch_too_short_to_matter_does_not_gate():
-    helper = {**METRICS, "gpu__time_duration.sum": 3_000.0, SM_THROUGHPUT: 1.0}
-    two = {FUNCTION: METRICS, "fill": helper}
-    slower = {FUNCTION: METRICS, "fill": {**helper, SM_THROUGHPUT: 0.5}}
-    both = profile(launches={FUNCTION: 1, "fill": 1})
-    stored = baseline(result(ncu=two, profile=both))
-    assert verdict(measurement(result(ncu=slower, profile=both)), stored).exit_code == 0
 
 
 def test_gates_are_the_baselines_and_not_the_candidates():
@@ -300,6 +236,154 @@ def test_a_new_workload_that_is_only_tested_needs_no_baseline():
     assert verdict(measurement(result(), new), baseline()).exit_code is ExitCode.PASSED
 
 
+TESTED = result(
+    workload="odd", signature=(), timing=TEST_ONLY, ncu=TEST_ONLY, static=TEST_ONLY, profile=None
+)
+
+
+@pytest.mark.parametrize("changed", [result(definition="e" * 64), TESTED])
+def test_another_definition_is_another_workload(changed):
+    other = replace(changed, definition="e" * 64)
+    stored = baseline(result(), replace(changed, workload=other.workload, definition="d" * 64))
+    if changed.workload == "flagship":
+        stored = baseline()
+    candidates = (other,) if changed.workload == "flagship" else (result(), other)
+    answer = verdict(measurement(*candidates), stored)
+    assert codes(answer) == {"workload_changed"}
+    assert answer.exit_code is ExitCode.INVALID
+    (said,) = (f.reason.message for f in answer.findings if f.exit_code)
+    assert said == "its reference, sizes, dtype, seed or tolerances differ from the baseline's"
+
+
+def test_what_changed_of_a_workload_is_told_apart():
+    other = {"signature": ("float16[1]",)}
+    (said,) = messages(verdict(measurement(result(**other)), baseline()))
+    assert said == "its arguments are float16[1], the baseline's float32[64, 8, 512, 512], 8, 3"
+    (both,) = messages(verdict(measurement(result(definition="e" * 64, **other)), baseline()))
+    assert both.startswith("its arguments are float16[1]")
+    assert both.endswith(
+        "its reference, sizes, dtype, seed or tolerances differ from the baseline's"
+    )
+
+
+def messages(answer):
+    return [f.reason.message for f in answer.findings if f.exit_code]
+
+
+def test_a_workload_that_is_no_longer_benchmarked_has_changed():
+    stored = baseline(result(), result(workload="odd"))
+    (said,) = messages(verdict(measurement(result(), TESTED), stored))
+    assert said == "it is only tested now, and its baseline has figures"
+
+
+def test_a_workload_that_was_only_tested_has_no_baseline_of_its_figures():
+    candidate = measurement(result(), result(workload="odd"))
+    answer = verdict(candidate, baseline(result(), TESTED))
+    assert codes(answer) == {"no_baseline"}
+    assert answer.exit_code is ExitCode.INVALID
+
+
+@pytest.mark.parametrize("gpu", [H100, None])
+def test_a_benchmarked_workload_without_a_gate_is_not_green(gpu):
+    one = result if gpu else static_result
+    bare = one(gates=())
+    answer = verdict(measurement(bare, gpu=gpu), baseline(bare, gpu=gpu))
+    expected = {"nothing_gated"} if gpu else set()  # compiled code has gates of its own
+    assert codes(answer) == expected
+    assert answer.exit_code is (ExitCode.INVALID if gpu else ExitCode.PASSED)
+
+
+def test_a_kernel_that_is_never_benchmarked_is_not_green():
+    answer = verdict(measurement(TESTED), baseline(TESTED))
+    assert codes(answer) == {"nothing_gated"}
+    assert answer.exit_code is ExitCode.INVALID
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"sm_count": 66},
+        {"l2_bytes": 1},
+        {"compute_capability": "9.1"},
+        {"name": "NVIDIA H100-80GB"},
+    ],
+)
+def test_a_part_of_a_card_or_another_make_of_it_is_another_gpu(change):
+    answer = verdict(measurement(gpu=replace(H100, **change)), baseline())
+    assert codes(answer) == {"other_gpu"}
+    assert answer.exit_code is ExitCode.ENVIRONMENT
+    assert next(iter(change)) in found(answer, "gpu").reason.message
+
+
+def test_another_card_of_the_same_make_is_the_same_gpu():
+    other = replace(H100, uuid="GPU-1", memory_bytes=85_000_000_000)
+    assert verdict(measurement(gpu=other), baseline()).exit_code is ExitCode.PASSED
+
+
+@pytest.mark.parametrize("tool", ["torch", "triton", "cuda", "driver", "ncu"])
+def test_each_tool_decides_the_figures_of_a_gpu(tool):
+    other = replace(TOOLCHAIN, **{tool: "0"})
+    answer = verdict(measurement(toolchain=other), baseline())
+    assert codes(answer) == {"other_toolchain"}
+    assert f"{tool} {getattr(TOOLCHAIN, tool)} -> 0" in found(answer, "toolchain").reason.message
+
+
+def test_another_python_does_not():
+    other = replace(TOOLCHAIN, python="3.13.0")
+    assert verdict(measurement(toolchain=other), baseline()).exit_code is ExitCode.PASSED
+
+
+def test_another_compiler_counts_without_a_gpu_too():
+    stored = baseline(static_result(), gpu=None)
+    other = replace(TOOLCHAIN, triton="3.9.0")
+    answer = verdict(measurement(static_result(), gpu=None, toolchain=other), stored)
+    assert codes(answer) == {"other_toolchain"}
+
+
+@pytest.mark.parametrize("reason", ["crashed", "counter_permission"])
+def test_a_baseline_without_a_runtime_is_not_green(reason):
+    bare = baseline(result(timing=NotMeasured(status="failed", reason=reason)))
+    assert codes(verdict(measurement(), bare)) == {reason}
+
+
+def test_a_measurement_of_nothing_proves_nothing():
+    nothing = replace(measurement(), results=(), scope=replace(measurement().scope, kernels=()))
+    answer = verdict(nothing)
+    assert answer.findings == ()
+    assert answer.exit_code is ExitCode.INVALID
+
+
+def test_a_required_kernel_has_to_be_in_the_scope_and_not_only_in_the_results():
+    stowaway = measurement(result(), result(kernel="other"), kernels=("conv",))
+    answer = verdict(stowaway, baseline(), required=("conv", "other"))
+    assert {"kernel_missing", "outside_scope"} <= codes(answer)
+    assert "kernel_missing" not in codes(verdict(measurement(), baseline(), required=("conv",)))
+
+
+def test_a_note_of_a_passed_test_reaches_the_reader():
+    noted = Correctness(status="passed", backend="cuda", message="large inputs were skipped")
+    answer = verdict(measurement(result(correctness=noted)), baseline())
+    said = found(answer, "correctness").reason.message
+    assert said == "agrees with the reference on cuda: large inputs were skipped"
+
+
+def test_a_tree_that_changed_is_one_finding_and_no_figure_counts():
+    gap = NotMeasured(status="failed", reason="tree_changed", message="kernel.py changed")
+    not_run = NotMeasured(status="not_run", reason="contract_broken")
+    changed = result(
+        contract=gap,
+        correctness=Correctness(status="not_run", backend="none"),
+        timing=not_run,
+        ncu=not_run,
+        static=not_run,
+        signature=(),
+    )
+    answer = verdict(measurement(changed), baseline())
+    assert codes(answer) == {"tree_changed"}
+    assert len(answer.findings) == 1
+    assert answer.exit_code is ExitCode.INVALID
+
+
 def test_all_demands_every_kernel_that_has_a_baseline():
     answer = verdict(measurement(), baseline(), required=("conv", "vanished"))
     assert found(answer, "result").reason.code == "kernel_missing"
@@ -354,42 +438,6 @@ def test_where_a_gpu_is_required_its_absence_is_the_environments_fault():
     answer = verdict(measurement(static_result(), gpu=None), stored, rules=rules)
     assert answer.exit_code is ExitCode.ENVIRONMENT
     assert found(answer, "gpu").reason.code == "no_gpu"
-
-
-@pytest.mark.parametrize(
-    ("changes", "subject", "exit_code"),
-    [
-        ({"stack_bytes": 8}, "static.spill_bytes", ExitCode.REGRESSED),
-        (
-            {"theoretical_occupancy_pct": 66.7},
-            "static.theoretical_occupancy",
-            ExitCode.REGRESSED,
-        ),
-        ({"widest_global_load_bits": 32}, "static.global_load_bits", ExitCode.REGRESSED),
-        ({"registers": 60}, None, ExitCode.PASSED),
-        ({"function": "renamed"}, "result", ExitCode.INVALID),
-    ],
-)
-def test_static_metrics_gate_where_there_is_no_gpu(changes, subject, exit_code):
-    stored = baseline(static_result(), gpu=None)
-    candidate = static_result(static=static("sm_89", **changes))
-    answer = verdict(measurement(candidate, gpu=None), stored)
-    assert answer.exit_code is exit_code
-    assert not subject or found(answer, subject).exit_code is exit_code
-
-
-def test_static_figures_for_another_target_do_not_compare():
-    stored = baseline(static_result(), gpu=None)
-    answer = verdict(measurement(static_result(static=static("sm_90")), gpu=None), stored)
-    assert found(answer, "static").reason.code == "other_target"
-    assert answer.exit_code is ExitCode.ENVIRONMENT
-
-
-def test_a_failed_compilation_is_not_green():
-    broken = NotMeasured(status="failed", reason="crashed", message="ptxas died")
-    stored = baseline(static_result(), gpu=None)
-    answer = verdict(measurement(static_result(static=broken), gpu=None), stored)
-    assert answer.exit_code is ExitCode.INCORRECT
 
 
 def test_an_interpreter_that_cannot_run_the_kernel_is_neither_pass_nor_wrong():
@@ -472,6 +520,25 @@ def test_a_pass_that_contradicts_itself_is_none(changes, code):
     answer = verdict(measurement(static_result(**changes), gpu=None), stored)
     assert code in {f.reason.code for f in answer.findings}
     assert answer.exit_code is not ExitCode.PASSED
+
+
+@pytest.mark.parametrize(
+    ("change", "half", "status"),
+    [
+        (-0.02, 0.005, Status.IMPROVED),
+        (-0.02, 0.025, Status.UNCHANGED),  # beyond the tolerance, and not surely below nothing
+        (-0.005, 0.001, Status.UNCHANGED),  # surely below nothing, and within the tolerance
+        (-0.01, 0.001, Status.UNCHANGED),
+        (0.02, 0.005, Status.REGRESSED),
+        (0.011, 0.001, Status.INCONCLUSIVE),
+        (0.009, 0.001, Status.UNCHANGED),
+        (0.0, 0.02, Status.INCONCLUSIVE),
+    ],
+)
+@pytest.mark.parametrize("metric", [RUNTIME, SM_THROUGHPUT])
+def test_a_status_needs_the_whole_interval(metric, change, half, status):
+    sign = 1 if metric == RUNTIME else -1
+    assert status_of(metric, comparison(sign * change, half)) is status
 
 
 def test_nan_proves_nothing():

@@ -1,7 +1,10 @@
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
 from gate.errors import ExitCode, InvalidConfiguration, UnknownKernel
-from gate.kernels import Workload, discover, load_folder, load_workloads
+from gate.kernels import Workload, code_lines, discover, load_folder, load_workloads
 
 
 def kernel(root, name="conv", workloads=None, files=("kernel.py", "reference.py")):
@@ -106,3 +109,105 @@ def test_a_source_is_bounded_and_read_whatever_its_bytes(tmp_path):
     folder.kernel_file.write_bytes(b"x" * 2_000_000)
     with pytest.raises(InvalidConfiguration, match="larger than"):
         folder.source()
+
+
+REFERENCE = b"""\
+size = 3  # pixels
+
+class Model:
+    \"\"\"Says # what it does.\"\"\"
+    scale = '#'
+"""
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        REFERENCE.replace(b"  # pixels", b""),
+        REFERENCE.replace(b"# pixels", b"# another word"),
+        REFERENCE.replace(b"\n\n", b"\n# a comment\n\n   \n"),
+        REFERENCE.replace(b"\n", b"\r\n"),
+        REFERENCE.replace(b"\n", b"\r"),
+        b"\xef\xbb\xbf" + REFERENCE,
+        REFERENCE.rstrip(b"\n"),
+    ],
+)
+def test_comments_blank_lines_and_line_ends_do_not_matter(same):
+    assert code_lines(same) == code_lines(REFERENCE)
+    assert code_lines(REFERENCE)[0] == "size = 3"
+    assert code_lines(REFERENCE)[-1] == "    scale = '#'"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        REFERENCE.replace(b"3", b"4"),
+        REFERENCE.replace(b"# what", b"# all"),
+        REFERENCE.replace(b"'#'", b"'##'"),
+        REFERENCE.replace(b"    scale", b"  scale"),
+        REFERENCE.replace(b"# pixels\n", b"# pixels\rsize = 4\n"),
+        b"# coding: utf-7\n" + REFERENCE.replace(b"pixels", b"+AAo-size = 4"),
+        REFERENCE + b"(",
+        b"",
+    ],
+)
+def test_anything_else_does(other):
+    assert code_lines(other) != code_lines(REFERENCE)
+
+
+def test_no_code_hides_behind_a_comment():
+    assert code_lines(b"x = 1 # c\ry = 2\n") == ["x = 1", "y = 2"]
+    assert code_lines(b"# coding: utf-7\n# +AAo-y = 2\n") == ["y = 2"]
+
+
+@pytest.mark.parametrize(
+    "source", [b"\xff\xfe", b"# coding: nonsense\n", b"# coding: rot13\n(", b"\0"]
+)
+def test_what_is_no_python_is_told_apart_too(source):
+    assert code_lines(source) != code_lines(source + b"x")
+
+
+def test_a_definition_is_the_same_on_every_version_of_python():
+    """Told from the text alone, by figures that were once computed."""
+    assert code_lines(b"def f():\n\treturn f'{1:#x}'  # eight\n") == [
+        "def f():",
+        "\treturn f'{1:#x}'",
+    ]
+    folder = load_folder(Path(__file__).parents[2] / "kernels" / "depthwise_conv_h")
+    flagship = next(w for w in folder.workloads if w.name == "flagship")
+    assert folder.definition(flagship).startswith("3fed63ec")
+
+
+@pytest.mark.parametrize(
+    ("changes", "same"),
+    [
+        ({"name": "other"}, True),
+        ({"benchmark": True}, True),
+        ({"bound": "memory"}, True),
+        ({"gates": ("runtime",)}, True),
+        ({"dtype": "float16"}, False),
+        ({"memory_format": "channels_last"}, False),
+        ({"seed": 1}, False),
+        ({"rtol": 0.1}, False),
+        ({"atol": 0.1}, False),
+        ({"constants": {"size": 4}}, False),
+        ({"interpreter": {"size": 4}}, False),
+    ],
+)
+def test_a_definition_is_what_says_how_a_workload_is_tested(tmp_path, changes, same):
+    folder = load_folder(kernel(tmp_path))
+    plain = folder.definition(Workload(name="a"))
+    assert (folder.definition(replace(Workload(name="a"), **changes)) == plain) is same
+    assert len(plain) == 64
+
+
+def test_a_definition_is_the_references_and_not_the_kernels(tmp_path):
+    folder = load_folder(kernel(tmp_path))
+    workload = Workload(name="a")
+    before = folder.definition(workload)
+    folder.kernel_file.write_text("x = 1")
+    assert folder.definition(workload) == before
+    folder.reference_file.write_text("# a comment\n")
+    assert folder.definition(workload) == before
+    folder.reference_file.write_text("x = 1")
+    assert folder.definition(workload) != before

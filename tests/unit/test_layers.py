@@ -7,6 +7,8 @@ import pytest
 
 PURE = (
     "compare",
+    "compiled",
+    "consistency",
     "contract",
     "errors",
     "findings",
@@ -21,8 +23,11 @@ PURE = (
     "report.history",
     "report.markdown",
     "report.junit",
+    "runtime",
     "stats",
+    "throughput",
     "tolerances",
+    "trade_off",
 )
 UNIMPORTABLE = """
 import sys

@@ -2,11 +2,23 @@ from dataclasses import replace
 
 import pytest
 
+from gate.check import baselines_for
 from gate.errors import ExitCode, InvalidConfiguration, RefusedBaseline
 from gate.kernels import KernelFolder, Workload
-from gate.model import RUNTIME, SM_THROUGHPUT, Correctness, NotMeasured
+from gate.model import RUNTIME, SM_THROUGHPUT, Correctness, NotMeasured, Status
 from gate.refresh import propose, refuse_dirty_tree, require_reason
-from tests.factories import FUNCTION, MEDIANS, METRICS, TOOLCHAIN, measurement, result, timing
+from tests.factories import (
+    H100,
+    MEDIANS,
+    METRICS,
+    TEST_ONLY,
+    TOOLCHAIN,
+    measurement,
+    profile,
+    result,
+    timing,
+)
+from tests.judging import moved
 
 COMMIT = "c" * 40
 
@@ -26,6 +38,7 @@ def proposed(project, folder, candidate, *, accept=False):
         candidate,
         [folder],
         project.config,
+        stored(project).snapshot(["conv"]),
         commit=COMMIT,
         reason="because",
         accept_regression=accept,
@@ -33,12 +46,13 @@ def proposed(project, folder, candidate, *, accept=False):
     return proposal
 
 
+def stored(project):
+    return baselines_for(H100, project.config)
+
+
 def store(project, folder, candidate):
     proposal = proposed(project, folder, candidate)
-    proposal.file.parent.mkdir(parents=True, exist_ok=True)
-    from gate.baselines import Baselines
-
-    Baselines(proposal.file.parent, "sm_89").write(proposal.baseline)
+    assert stored(project).write(proposal.baseline) == proposal.file
 
 
 def slower(factor):
@@ -73,9 +87,84 @@ def test_a_worse_result_needs_to_be_accepted(project, folder):
 
 def test_a_throughput_that_fell_needs_to_be_accepted_too(project, folder):
     store(project, folder, measurement())
-    ncu = {FUNCTION: {**METRICS, SM_THROUGHPUT: 20.0}}
+    lower = measurement(result(**moved((SM_THROUGHPUT, 0.64))))
     with pytest.raises(RefusedBaseline, match="SM throughput fell"):
-        proposed(project, folder, measurement(result(ncu=ncu)))
+        proposed(project, folder, lower)
+
+
+HIDDEN = {
+    "a workload of another name": (measurement(result(workload="other")), "no result for this"),
+    "another method": (
+        measurement(result(timing=timing([m * 2 for m in MEDIANS], method="held_queue"))),
+        "timed by held_queue",
+    ),
+    "other arguments": (measurement(result(signature=("float32[1]",))), r"float32\[1\]"),
+    "another test": (measurement(result(definition="e" * 64)), "tolerances differ"),
+    "a renamed function": (
+        measurement(result(ncu={"renamed": METRICS}, profile=profile("renamed"))),
+        "1 x renamed",
+    ),
+    "a workload that is only tested now": (
+        measurement(
+            result(timing=TEST_ONLY, ncu=TEST_ONLY, static=TEST_ONLY, profile=None),
+            result(workload="other"),
+        ),
+        "only tested now",
+    ),
+    "noise": (
+        measurement(result(timing=timing((356_500.0, 359_000.0, 354_000.0)))),
+        "neither within nor beyond",
+    ),
+}
+CODES = {"another method": ExitCode.ENVIRONMENT, "noise": ExitCode.INCONCLUSIVE}
+
+
+@pytest.mark.parametrize("case", HIDDEN)
+def test_what_may_hide_a_slowdown_needs_to_be_accepted(project, folder, case):
+    store(project, folder, measurement())
+    candidate, said = HIDDEN[case]
+    with pytest.raises(RefusedBaseline, match=said) as refusal:
+        proposed(project, folder, candidate)
+    assert refusal.value.exit_code is CODES.get(case, ExitCode.INVALID)
+    assert "--accept-regression" in refusal.value.hint
+    accepted = proposed(project, folder, candidate, accept=True).verdict
+    assert accepted.exit_code is ExitCode.PASSED
+    assert Status.ACCEPTED in {f.status for f in accepted.findings}
+    assert not [f for f in accepted.findings if f.exit_code or f.next_step]
+
+
+def test_a_removed_test_needs_to_be_accepted(project, folder):
+    odd = result(workload="odd", timing=TEST_ONLY, ncu=TEST_ONLY, static=TEST_ONLY, profile=None)
+    store(project, folder, measurement(result(), odd))
+    with pytest.raises(RefusedBaseline, match="conv/odd"):
+        proposed(project, folder, measurement())
+
+
+def test_a_new_workload_needs_no_word_and_hides_nothing(project, folder):
+    store(project, folder, measurement())
+    new = result(workload="new")
+    verdict = proposed(project, folder, measurement(result(), new)).verdict
+    assert verdict.exit_code is ExitCode.PASSED
+    accepted = [f.workload for f in verdict.findings if f.status is Status.ACCEPTED]
+    assert accepted == ["new"]
+    worse = measurement(result(timing=slower(1.2).results[0].timing), new)
+    with pytest.raises(RefusedBaseline, match="runtime rose"):
+        proposed(project, folder, worse)
+
+
+def test_the_most_severe_of_several_is_what_is_refused(project, folder):
+    store(project, folder, measurement(result(), result(workload="b")))
+    with pytest.raises(RefusedBaseline, match="conv/b") as refusal:
+        proposed(project, folder, slower(1.2))
+    assert refusal.value.exit_code is ExitCode.INVALID
+
+
+def test_an_accepted_regression_is_printed_as_accepted(project, folder):
+    store(project, folder, measurement())
+    verdict = proposed(project, folder, slower(1.2), accept=True).verdict
+    runtime = next(f for f in verdict.findings if f.subject == RUNTIME)
+    assert (verdict.exit_code, runtime.status) == (ExitCode.PASSED, Status.ACCEPTED)
+    assert "runtime rose by 20.0 %" in runtime.reason.message
 
 
 def test_an_upgraded_toolchain_is_no_reason_to_refuse_and_none_to_hide(project, folder):
@@ -128,10 +217,14 @@ def test_a_step_without_figures_cannot_be_a_baseline(project, folder, step):
 
 
 def test_what_is_too_noisy_to_protect_anything_cannot_be_a_baseline(project, folder):
-    noisy = timing((300_000.0, 360_000.0, 330_000.0))
-    with pytest.raises(RefusedBaseline, match="too noisy") as refusal:
-        proposed(project, folder, measurement(result(timing=noisy)), accept=True)
-    assert refusal.value.exit_code is ExitCode.INCONCLUSIVE
+    noisy = (
+        {"timing": timing((352_000.0, 360_000.0, 356_000.0))},
+        {"profile": profile(spread=0.025)},
+    )
+    for changes in noisy:
+        with pytest.raises(RefusedBaseline, match="too noisy") as refusal:
+            proposed(project, folder, measurement(result(**changes)), accept=True)
+        assert refusal.value.exit_code is ExitCode.INCONCLUSIVE
 
 
 def test_a_dirty_tree_is_refused_but_for_the_baselines(project, folder):

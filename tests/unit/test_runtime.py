@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gate.compare import MAX_RUNTIME_TOLERANCE
 from gate.errors import ExitCode
 from gate.model import BaseTiming, Canary, NotMeasured, Status
 from gate.runtime import (
     CANARY_TOLERANCE,
-    MAX_TOLERANCE,
     NOISE_FACTOR,
     SESSION,
     compare_with_stored,
@@ -183,7 +183,7 @@ def test_a_baseline_that_is_not_wild_passes_by_itself(stored):
 
 def test_noise_buys_tolerance_up_to_a_cap_and_never_for_the_candidate():
     wild = compare_with_stored((100.0, 150.0, 70.0), STEADY, floor=0.01)
-    assert (wild.tolerance, wild.tolerance_origin) == (MAX_TOLERANCE, "noise")
+    assert (wild.tolerance, wild.tolerance_origin) == (MAX_RUNTIME_TOLERANCE, "cap")
     shaky = compare_with_stored(STEADY, NOISY[:5], floor=0.01)
     assert (shaky.tolerance, shaky.tolerance_origin) == (0.01, "floor")
     assert shaky.high - shaky.low > 2 * shaky.tolerance

@@ -33,7 +33,7 @@ from gate.correctness_run import MAX_OUTPUT_BYTES, REPORT, run
 from gate.interpreter import ADD_SIZES, MAX_SENTENCE
 from gate.model import Correctness
 from gate.outputs import read_report
-from gate.processes import TAIL_BYTES, die_with_parent, signal_name
+from gate.processes import TAIL_BYTES, allow_inspection, die_with_parent, signal_name
 from gate.trials import Device, Trial
 
 if TYPE_CHECKING:
@@ -49,6 +49,8 @@ PR_SET_CHILD_SUBREAPER = 36
 OWN_ADDRESS_SPACE = 16 * 2**30
 
 REAP_SECONDS = 10.0
+# The standard output, which every fork replaces by its log.
+ANSWERS = 1
 
 _FORK = multiprocessing.get_context("fork")
 
@@ -61,18 +63,22 @@ class Ended:
     log: str
 
 
-def main(request_file: str, answer_file: str) -> None:
+def main(request_file: str, answers: int) -> None:
     """Test every trial of the request; its place there is the key of its result.
 
-    The answers are written at the end, when no kernel's process is left that could add its own.
+    The answers go to the file descriptor `answers`. As the standard output it is kept by no fork,
+    and it is written to at the end, when no kernel's process is left.
     """
+    os.dup2(answers, ANSWERS)
+    os.close(answers)
     die_with_parent()
+    allow_inspection(allowed=False)
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
     request = json.loads(Path(request_file).read_text())
     trials = [Trial.from_json(plain) for plain in request["trials"]]
     results = [test(trial, timeout_s=request["timeout_s"]) for trial in trials]
     for index, result in enumerate(results):
-        append_result(Path(answer_file), str(index), result)
+        append_result(Path(f"/dev/fd/{ANSWERS}"), str(index), result)
 
 
 def test(trial: Trial, *, timeout_s: float) -> Correctness:
@@ -164,8 +170,9 @@ def _end_strays() -> None:
 
 def _child(work: Callable[[], None], device: Device, log: int) -> None:
     die_with_parent()
-    os.dup2(log, sys.stdout.fileno())
-    os.dup2(log, sys.stderr.fileno())
+    allow_inspection(allowed=True)  # else its own files in /proc are root's
+    for stream in (ANSWERS, sys.stderr.fileno()):
+        os.dup2(log, stream)
     faulthandler.enable()
     _limit(device)
     try:
@@ -196,4 +203,4 @@ def _limit(device: Device) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(sys.argv[1], int(sys.argv[2]))

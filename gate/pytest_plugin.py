@@ -60,6 +60,10 @@ def pytest_configure(config: pytest.Config) -> None:
     given = getattr(config, "workerinput", {}).get("gate_seed", seed)
     config.stash[_SEED] = secrets.randbelow(2**32) if given is None else given
     config.stash[_RESULTS] = {}
+    if config.getoption("--gate-results") is not None:
+        from gate import processes
+
+        processes.allow_inspection(allowed=False)
 
 
 @pytest.hookimpl(optionalhook=True)

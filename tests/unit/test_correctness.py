@@ -3,12 +3,14 @@
 import contextlib
 import json
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from gate.correctness import (
+    _nameless,
     append_result,
     check,
     check_kernel,
@@ -17,9 +19,11 @@ from gate.correctness import (
     pytest_command,
     pytest_environment,
     read_results,
+    run_tests,
 )
 from gate.kernels import Workload, load_folder
 from gate.model import Correctness
+from gate.processes import Completed
 from gate.trials import Trial
 
 FOLDERS = Path(__file__).parents[1] / "broken_kernels" / "correctness"
@@ -36,6 +40,8 @@ EXPECTED = {
     "constant_output/default": ("failed", "2,405 of 2,405 values differ"),
     "exits/default": ("crashed", "exited with 0 before its result was there"),
     "float16_arithmetic/default": ("failed", "values differ"),
+    # Under `gate check`, where there are results to forge: tests/unit/test_pytest_plugin.py.
+    "forges_results/default": ("failed", "shares its memory with an input"),
     "good_autotuned/default": ("passed", ""),
     "good_integer_output/default": ("passed", ""),
     "good_kernelbench/default": ("passed", ""),
@@ -192,16 +198,26 @@ def test_nothing_to_check_starts_nothing():
 PASSED = Correctness(status="passed", backend="cuda", seed=1, max_abs_error=0.5)
 
 
-def test_results_are_read_as_they_were_written(tmp_path):
-    append_result(tmp_path / "results", "one", PASSED)
-    append_result(tmp_path / "results", "two", PASSED)
-    assert read_results(tmp_path / "results") == {"one": PASSED, "two": PASSED}
+@pytest.fixture
+def results_file():
+    with _nameless() as stream:
+        yield stream
 
 
-def test_two_results_for_one_workload_are_a_crash(tmp_path):
-    append_result(tmp_path / "results", "one", PASSED)
-    append_result(tmp_path / "results", "one", PASSED)
-    result = read_results(tmp_path / "results")["one"]
+def append(stream, key):
+    append_result(Path(f"/dev/fd/{stream.fileno()}"), key, PASSED)
+
+
+def test_results_are_read_as_they_were_written(results_file):
+    append(results_file, "one")
+    append(results_file, "two")
+    assert read_results(results_file) == {"one": PASSED, "two": PASSED}
+
+
+def test_two_results_for_one_workload_are_a_crash(results_file):
+    append(results_file, "one")
+    append(results_file, "one")
+    result = read_results(results_file)["one"]
     assert (result.status, result.message) == ("crashed", "gave more than one result")
 
 
@@ -216,13 +232,49 @@ def test_two_results_for_one_workload_are_a_crash(tmp_path):
         json.dumps({"key": ["one"], "result": {"status": "passed", "backend": "cuda"}}),
     ],
 )
-def test_what_is_no_result_counts_as_missing(tmp_path, line):
-    (tmp_path / "results").write_text(line + "\n")
-    assert read_results(tmp_path / "results") == {}
+def test_what_is_no_result_counts_as_missing(results_file, line):
+    results_file.write(line + "\n")
+    assert read_results(results_file) == {}
 
 
-def test_no_file_is_no_results(tmp_path):
-    assert read_results(tmp_path / "absent") == {}
+ENDED = Completed(returncode=0, stdout="", stderr="", timed_out=False, seconds=1.0)
+
+
+@pytest.mark.parametrize(
+    ("ended", "believed"),
+    [
+        (ENDED, True),
+        (replace(ENDED, returncode=1), True),
+        (replace(ENDED, returncode=2), False),
+        (replace(ENDED, returncode=-9), False),
+        (replace(ENDED, returncode=0, timed_out=True), False),
+    ],
+)
+def test_results_count_only_if_pytest_ended_by_itself(monkeypatch, ended, believed):
+    def pytest_that_wrote(argv, *, pass_fds, **_):
+        append_result(Path(argv[argv.index("--gate-results") + 1]), "default", PASSED)
+        return ended
+
+    monkeypatch.setattr("gate.processes.run", pytest_that_wrote)
+    monkeypatch.setattr("gate.processes.allow_inspection", lambda *, allowed: None)
+    folder = load_folder(FOLDERS / "raises")
+    found = run_tests(folder, folder.workloads, device="cuda", seed=1, timeout_s=1)
+    assert (found["default"] == PASSED) is believed
+    assert believed or found["default"].status == "crashed"
+
+
+def test_a_result_that_nobody_asked_for_spoils_the_others(monkeypatch):
+    def pytest_that_wrote(argv, *, pass_fds, **_):
+        for key in ("default", "more"):
+            append_result(Path(argv[argv.index("--gate-results") + 1]), key, PASSED)
+        return ENDED
+
+    monkeypatch.setattr("gate.processes.run", pytest_that_wrote)
+    monkeypatch.setattr("gate.processes.allow_inspection", lambda *, allowed: None)
+    folder = load_folder(FOLDERS / "raises")
+    found = run_tests(folder, folder.workloads, device="cuda", seed=1, timeout_s=1)
+    assert {name: result.status for name, result in found.items()} == {"default": "crashed"}
+    assert found["default"].message == "a result came back that was not asked for"
 
 
 def test_last_words_are_bounded():
@@ -242,13 +294,13 @@ def test_a_fatal_error_is_shown_from_its_begin():
 def test_pytest_takes_nothing_from_the_tree(tmp_path):
     folder = load_folder(FOLDERS / "odd_rows")
     command = pytest_command(
-        folder, folder.workloads, scratch=tmp_path, device="cuda", seed=3, timeout_s=2.5
+        folder, folder.workloads, scratch=tmp_path, results=7, device="cuda", seed=3, timeout_s=2.5
     )
     assert command[1:] == [
         *("-I", "-B", "-m", "pytest", "-q", "--noconftest"),
         *("-p", "no:python", "-p", "no:cacheprovider", "-p", "gate.pytest_plugin"),
         *("-c", f"{tmp_path}/pytest.ini", "--rootdir", str(folder.path)),
-        *("--gate-results", f"{tmp_path}/results.jsonl", "--gate-device", "cuda"),
+        *("--gate-results", "/dev/fd/7", "--gate-device", "cuda"),
         *("--gate-seed", "3", "--gate-timeout", "2.5"),
         f"{folder.path}/kernel.py::even",
         f"{folder.path}/kernel.py::odd",

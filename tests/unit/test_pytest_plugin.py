@@ -163,6 +163,13 @@ def test_gate_check_runs_the_same_items_and_nothing_of_the_tree(tmp_path, monkey
     assert not mark.exists()
 
 
+def test_a_kernel_cannot_write_its_own_result(tmp_path):
+    folder = load_folder(kernels(tmp_path, "forges_results") / "forges_results")
+    found = run_tests(folder, folder.workloads, device="interpreter", seed=5, timeout_s=60)
+    assert found["default"].status == "crashed"
+    assert "the test process was ended by SIGKILL" in found["default"].message
+
+
 def test_a_workload_without_a_result_has_crashed(tmp_path):
     folder = load_folder(kernels(tmp_path, "raises") / "raises")
     (folder.path / "reference.py").write_text("no = 'KernelBench problem'\n")

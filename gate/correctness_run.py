@@ -89,6 +89,8 @@ def _calls(trial: Trial, box: Path) -> Iterator[CaseReport]:
         candidate, given = _candidate(module, trial)
     kept: list[torch.Tensor] = []
     for number, case in enumerate(trial.cases()):
+        for _ in range(case.unchecked):
+            _call(trial, candidate, given, case)
         with Poison():
             fresh, _ = draw(module, trial, case)
         given = _refilled(given, fresh)

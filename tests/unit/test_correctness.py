@@ -2,6 +2,9 @@
 
 import contextlib
 import json
+import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -24,17 +27,17 @@ from gate.correctness import (
 from gate.kernels import Workload, load_folder
 from gate.model import Correctness
 from gate.processes import Completed
-from gate.trials import Trial
+from gate.trials import Trial, unchecked_calls
 
 FOLDERS = Path(__file__).parents[1] / "broken_kernels" / "correctness"
 SEED = 20_240_229
-SECOND_CALL = "on a second call, with fresh inputs in the same memory"
+LATER_CALL = "on a later call, with fresh inputs in the same memory"
 
 # kernel/workload: status, and what the message says
 EXPECTED = {
     "assumes_contiguous/contiguous": ("passed", ""),
     "assumes_contiguous/strided": ("failed", "got nan"),
-    "cached_by_address/default": ("failed", f"the output is wrong {SECOND_CALL}: "),
+    "cached_by_address/default": ("failed", f"the output is wrong {LATER_CALL}: "),
     "changes_input/default": ("failed", "changes input 0 in place"),
     "clamps_large_values/default": ("failed", "with inputs 1000 times as large: "),
     "constant_output/default": ("failed", "2,405 of 2,405 values differ"),
@@ -64,8 +67,10 @@ EXPECTED = {
     "raises_on_import/default": ("crashed", "raised SyntaxError: "),
     "recursion/default": ("crashed", "raised RecursionError: "),
     "returns_input/default": ("failed", "the output shares its memory with an input"),
-    "reused_buffer/default": ("failed", f"memory with an earlier output {SECOND_CALL}"),
+    "reused_buffer/default": ("failed", f"memory with an earlier output {LATER_CALL}"),
     "segfaults/default": ("crashed", "was ended by SIGSEGV\nFatal Python error: Segmentation"),
+    # Calls that are not checked would take the interpreter too long: see LATE.
+    "stops_working/default": ("passed", ""),
     "system_exit/default": ("crashed", "raised SystemExit: 0"),
     "tensor_subclass/default": ("failed", "Lazy, the reference's a torch.Tensor"),
     "too_large/default": ("unsupported", "a grid of 32,768 x 1 x 1; add `interpreter` sizes"),
@@ -94,6 +99,7 @@ ON_CUDA = {
     # CUDA's own address space leaves no room for a limit: a machine of 128 GiB was slow to fill.
     "python_allocation/default": ("timed_out", "did not finish within"),
     "patches_torch/default": ("failed", "the output lies on cpu, the reference's on cuda"),
+    "stops_working/default": ("failed", f"the output is wrong {LATER_CALL}: "),
     "too_large/default": ("passed", ""),
 }
 
@@ -151,6 +157,36 @@ def test_each_fault_has_its_status_on_a_gpu_too(results_on_cuda, name):
     assert results_on_cuda[name].status == status, results_on_cuda[name].message
     assert words in results_on_cuda[name].message
     assert results_on_cuda[name].backend == "cuda"
+
+
+LATE = """
+import sys
+from pathlib import Path
+import gate.trials
+from gate.correctness_worker import test
+from gate.kernels import Workload
+on_cuda = gate.trials.unchecked_calls(4, "cuda")
+gate.trials.unchecked_calls = lambda seed, device: on_cuda
+workload, folder = Workload(name="w"), Path(sys.argv[1])
+trial = gate.trials.Trial(folder=folder, workload=workload, device="interpreter", seed=4)
+print(test(trial, timeout_s=60).message)
+"""
+
+
+def test_work_that_stops_after_some_calls_is_seen():
+    said = subprocess.run(
+        [sys.executable, "-c", LATE, str(FOLDERS / "stops_working")],
+        env={**os.environ, "TRITON_INTERPRET": "1", "CUDA_VISIBLE_DEVICES": ""},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert f"the output is wrong {LATER_CALL}: " in said
+
+
+def test_how_many_calls_are_not_checked_depends_on_the_seed():
+    counts = {unchecked_calls(seed, "cuda") for seed in range(100)}
+    assert (min(counts), max(counts), len(counts)) == (4, 16, 13)
 
 
 def test_every_folder_is_in_the_table(results):

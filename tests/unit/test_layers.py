@@ -16,6 +16,7 @@ PURE = (
     "model",
     "ncu_failures",
     "occupancy",
+    "reference",
     "report.markdown",
     "report.junit",
     "stats",

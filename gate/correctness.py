@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -45,6 +47,11 @@ PYTEST_ENDS = (0, 1)
 UNASKED = "a result came back that was not asked for"
 # What Python's faulthandler begins with; the innermost frames follow first.
 FATAL = "Fatal Python error"
+# What of it says nothing about the kernel: frames of the gate, and what else was loaded.
+OWN = re.compile(
+    rf'File "({re.escape(str(Path(__file__).parent))}/|.*/multiprocessing/|<frozen )'
+    r"|^Extension modules: "
+)
 
 _CONVERTER = cattrs.Converter(forbid_extra_keys=True)
 
@@ -230,7 +237,8 @@ def last_words(output: str) -> str:
     fatal = output.rfind(FATAL)
     lines = output.strip().splitlines()[-SHOWN_LINES:]
     if fatal >= 0:
-        lines = output[fatal:].splitlines()[:SHOWN_LINES]
+        stack = (line for line in output[fatal:].splitlines() if not OWN.search(line))
+        lines = list(islice(stack, SHOWN_LINES))
     return "\n".join(line[:SHOWN_COLUMNS] for line in lines)
 
 
@@ -264,6 +272,7 @@ def _worker_environment(env: Mapping[str, str], scratch: Path, device: Device) -
 def _trial(folder: KernelFolder, workload: Workload, device: Device, seed: int) -> Trial:
     return Trial(
         folder=folder.path.resolve(),
+        reference=folder.reference_file.read_bytes(),
         workload=workload,
         device=device,
         seed=seed if workload.seed is None else workload.seed,
@@ -280,7 +289,7 @@ def _believed(
 
 
 def _lost(trial: Trial, ended: Completed) -> Correctness:
-    words = last_words(ended.stderr.strip() or ended.stdout)
+    words = last_words(f"{ended.stdout.strip()}\n{ended.stderr.strip()}")
     return _crashed(
         trial, f"no result came back: the test process {ended.describe_end()}\n{words}".strip()
     )

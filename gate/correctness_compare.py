@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import copy
 import math
-import traceback
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from gate.correctness_run import draw, load, output_file
+from gate.correctness_run import blame_reference, draw, load, output_file, print_from
 from gate.interpreter import sentence
 from gate.model import Correctness
 from gate.outputs import PLAIN_TENSOR, Facts, output_name, structural_fault
@@ -95,9 +94,8 @@ def compare(trial: Trial, reports: Sequence[CaseReport], box: Path) -> Correctne
         error = _bounded(wrong.max_abs_error)
         return replace(base, status="failed", message=str(wrong), max_abs_error=error)
     except Exception as error:  # noqa: BLE001 - a reference may raise anything
-        traceback.print_exc()
-        message = f"the reference cannot be run: it raised {sentence(error)}"
-        return replace(base, status="crashed", message=message)
+        print_from(trial.folder, error)
+        return replace(base, status="crashed", message=blame_reference(error))
     message = "; ".join(dict.fromkeys(note for note in notes if note))
     return replace(base, message=message, max_abs_error=_bounded(max(errors, default=None)))
 

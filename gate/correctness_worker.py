@@ -49,6 +49,7 @@ PR_SET_CHILD_SUBREAPER = 36
 OWN_ADDRESS_SPACE = 16 * 2**30
 
 REAP_SECONDS = 10.0
+STACK_SECONDS = 1.0
 # The standard output, which every fork replaces by its log.
 ANSWERS = 1
 
@@ -148,6 +149,10 @@ def _in_fork(work: Callable[[], None], device: Device, timeout_s: float) -> Ende
         process.start()
         process.join(timeout_s)
         timed_out = process.is_alive()
+        if timed_out:
+            assert process.pid is not None
+            os.kill(process.pid, signal.SIGABRT)  # faulthandler prints where it hangs
+            process.join(STACK_SECONDS)
         process.kill()
         process.join(REAP_SECONDS)
         _end_strays()

@@ -45,9 +45,13 @@ class Case:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """A kernel's folder (absolute), its workload, where it runs, and the seed of this run."""
+    """A kernel's folder (absolute), its workload, where it runs, and the seed of this run.
+
+    `reference` is what reference.py held before any kernel ran, which could rewrite it.
+    """
 
     folder: Path
+    reference: bytes
     workload: Workload
     device: Device
     seed: int
@@ -81,6 +85,7 @@ class Trial:
     def to_json(self) -> dict[str, Any]:
         return {
             "folder": str(self.folder),
+            "reference": self.reference.decode("latin-1"),  # JSON has no bytes
             "workload": self.workload.to_json(),
             "device": self.device,
             "seed": self.seed,
@@ -90,6 +95,7 @@ class Trial:
     def from_json(cls, plain: Mapping[str, Any]) -> Trial:
         return cls(
             folder=Path(plain["folder"]),
+            reference=plain["reference"].encode("latin-1"),
             workload=Workload.from_json(plain["workload"]),
             device=plain["device"],
             seed=plain["seed"],

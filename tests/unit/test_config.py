@@ -35,6 +35,11 @@ def test_the_nearest_pyproject_rules_from_below_too(tmp_path):
         ("[tool.gate]\nprocesses = 2", "$.processes"),
         ('[tool.gate]\non_trade_off = "ignore"', "$.on_trade_off"),
         ('[tool.gate]\ntarget = "4090"', "$.target"),
+        (
+            "[tool.gate]\ncorrectness_timeout_s = 3601",
+            "$.correctness_timeout_s: 3601 is greater than the maximum of 3600",
+        ),
+        ("[tool.gate]\ncorrectness_timeout_s = inf", "$.correctness_timeout_s"),
         ("[tool]\ngate = 1", "$: "),
     ],
 )

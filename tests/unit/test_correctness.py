@@ -106,7 +106,13 @@ ON_CUDA = {
 
 def trials(device, *names):
     return [
-        Trial(folder=folder.path, workload=workload, device=device, seed=SEED)
+        Trial(
+            folder=folder.path,
+            reference=folder.reference_file.read_bytes(),
+            workload=workload,
+            device=device,
+            seed=SEED,
+        )
         for folder in (load_folder(FOLDERS / name) for name in names)
         for workload in folder.workloads
     ]
@@ -168,7 +174,13 @@ from gate.kernels import Workload
 on_cuda = gate.trials.unchecked_calls(4, "cuda")
 gate.trials.unchecked_calls = lambda seed, device: on_cuda
 workload, folder = Workload(name="w"), Path(sys.argv[1])
-trial = gate.trials.Trial(folder=folder, workload=workload, device="interpreter", seed=4)
+trial = gate.trials.Trial(
+    folder=folder,
+    reference=(folder / "reference.py").read_bytes(),
+    workload=workload,
+    device="interpreter",
+    seed=4,
+)
 print(test(trial, timeout_s=60).message)
 """
 
@@ -207,6 +219,22 @@ def test_a_wrong_value_has_a_largest_error(results):
     assert results["constant_output/default"].max_abs_error > 1
     assert results["good_kernelbench/default"].max_abs_error < 1e-5
     assert results["unwritten_tail/default"].max_abs_error is None  # NaN is no number
+
+
+@pytest.mark.parametrize(
+    ("name", "innermost"),
+    [
+        ("raises/default", 'raises/kernel.py", line 25, in forward'),
+        ("huge_allocation/default", 'huge_allocation/kernel.py", line 25, in forward'),
+        ("segfaults/default", 'segfaults/kernel.py", line 12 in forward'),
+        ("raises_on_import/default", 'raises_on_import/kernel.py", line 9'),
+        ("hangs/default", 'hangs/kernel.py", line 1'),  # 11 or 12
+    ],
+)
+def test_a_traceback_shows_the_kernel_and_nothing_of_the_gate(results, name, innermost):
+    assert innermost in results[name].message
+    for own in ("gate/correctness", "gate/tensors", "gate/problem", "multiprocessing"):
+        assert own not in results[name].message
 
 
 def test_nothing_that_a_kernel_started_outlives_it(results):

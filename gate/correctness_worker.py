@@ -50,6 +50,7 @@ OWN_ADDRESS_SPACE = 16 * 2**30
 
 REAP_SECONDS = 10.0
 STACK_SECONDS = 1.0
+POLL_SECONDS = 0.002
 # The standard output, which every fork replaces by its log.
 ANSWERS = 1
 
@@ -147,18 +148,27 @@ def _in_fork(work: Callable[[], None], device: Device, timeout_s: float) -> Ende
     with tempfile.TemporaryFile() as log:
         process = _FORK.Process(target=_child, args=(work, device, log.fileno()))
         process.start()
-        process.join(timeout_s)
-        timed_out = process.is_alive()
+        assert process.pid is not None
+        timed_out = not _ends_within(timeout_s, process.pid)
         if timed_out:
-            assert process.pid is not None
             os.kill(process.pid, signal.SIGABRT)  # faulthandler prints where it hangs
-            process.join(STACK_SECONDS)
+            _ends_within(STACK_SECONDS, process.pid)
         process.kill()
         process.join(REAP_SECONDS)
         _end_strays()
         code = None if timed_out else process.exitcode
         log.seek(max(0, log.seek(0, os.SEEK_END) - TAIL_BYTES))
         return Ended(code=code, log=last_words(log.read().decode(errors="replace")))
+
+
+def _ends_within(seconds: float, pid: int) -> bool:
+    """Asked of Linux: `join` waits for a pipe that the fork may close without ending."""
+    deadline = time.monotonic() + seconds
+    while os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(POLL_SECONDS)
+    return True
 
 
 def _end_strays() -> None:

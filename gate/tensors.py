@@ -37,7 +37,7 @@ class Poison(TorchFunctionMode):
 
 
 def poison_(tensor: torch.Tensor) -> None:
-    if tensor.device.type == "meta" or tensor.layout != torch.strided:
+    if tensor.layout != torch.strided:
         return
     with torch.no_grad():
         if tensor.dtype.itemsize == 1 and tensor.dtype != torch.bool:

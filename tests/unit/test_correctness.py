@@ -81,8 +81,9 @@ EXPECTED = {
     "wrong_shape/default": ("failed", "has shape [2405], the reference's [37, 65]"),
     "wrong_strides/default": ("failed", "has strides [1, 37], the reference's [65, 1]"),
 }
-# These take a worker of their own: one needs a short time limit, one ends its worker.
+# These take a worker of their own: two need a short time limit, one ends its worker.
 ALONE = {
+    "closes_its_files/default": ("timed_out", "did not finish within 4 s"),
     "hangs/default": ("timed_out", "did not finish within 4 s; if it is only slow here, add"),
     "kills_its_parent/default": ("crashed", "no result came back: the test process was ended by"),
 }
@@ -130,7 +131,7 @@ def every_outcome(device):
     batches = [
         partial(outcomes, every[::2]),
         partial(outcomes, every[1::2]),
-        partial(outcomes, trials(device, "hangs"), timeout_s=4.0),
+        partial(outcomes, trials(device, "hangs", "closes_its_files"), timeout_s=4.0),
         partial(outcomes, trials(device, "kills_its_parent", "good_kernelbench")),
     ]
     with ThreadPoolExecutor(2) as pool:

@@ -236,6 +236,22 @@ ROWS = {
         "passed",
         "",
     ),
+    "a_dictionary_of_inputs": (
+        "return x['a'] * 2",
+        None,
+        "{'a': torch.randn(16, 8), 'b': 3}",
+        {"dtype": "float16"},
+        "passed",
+        "",
+    ),
+    "a_dictionary_of_inputs_changed": (
+        "return x['a'] * 2",
+        "return x['a'].mul_(2).clone()",
+        "{'a': torch.randn(16, 8)}",
+        {},
+        "failed",
+        "changes input 0 in place",
+    ),
     "inputs_of_fresh_sizes": (
         "return x * 2",
         None,

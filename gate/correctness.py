@@ -77,6 +77,7 @@ def run_tests(
     for file in sorted(folder.path.glob("test_*.py")):
         progress(f"{folder.name}: {file.name} is run by a plain `pytest` only")
     processes.allow_inspection(allowed=False)
+    trials = {w.name: _trial(folder, w, device, seed) for w in workloads}
     with tempfile.TemporaryDirectory(prefix="gate-") as name, _nameless() as results:
         scratch = Path(name)
         # An empty file of our own: the tree's pytest.ini, tox.ini and pyproject.toml are not read.
@@ -97,7 +98,6 @@ def run_tests(
             pass_fds=(results.fileno(),),
         )
         found = read_results(results)
-    trials = {w.name: _trial(folder, w, device, seed) for w in workloads}
     whole = not ended.timed_out and ended.returncode in PYTEST_ENDS
     return _believed(found if whole else {}, trials, ended)
 

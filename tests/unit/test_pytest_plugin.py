@@ -15,6 +15,10 @@ from gate.kernels import load_folder
 FOLDERS = Path(__file__).parents[1] / "broken_kernels" / "correctness"
 # Importing it anywhere leaves this file behind.
 MARK = "from pathlib import Path\nPath({path!r}).touch()\n"
+REMOVE = """
+import pathlib
+pathlib.Path(__file__).with_name("reference.py").unlink(missing_ok=True)
+"""
 
 
 def pytest_in(folder, *arguments):
@@ -192,6 +196,17 @@ def test_a_kernel_cannot_write_its_own_result(tmp_path):
     found = run_tests(folder, folder.workloads, device="interpreter", seed=5, timeout_s=60)
     assert found["default"].status == "crashed"
     assert "the test process was ended by SIGKILL" in found["default"].message
+
+
+def test_a_kernel_that_removes_its_reference_changes_nothing(tmp_path):
+    folder = load_folder(kernels(tmp_path, "odd_rows") / "odd_rows")
+    text = folder.kernel_file.read_text()
+    folder.kernel_file.write_text(text + REMOVE)
+    found = run_tests(folder, folder.workloads, device="interpreter", seed=5, timeout_s=60)
+    assert {name: result.status for name, result in found.items()} == {
+        "even": "passed",
+        "odd": "failed",
+    }
 
 
 def test_a_workload_without_a_result_has_crashed(tmp_path):

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import cattrs
 
@@ -40,8 +42,16 @@ TRIALS_PER_WORKER = 4
 MAX_GPU_WORKERS = 4
 SHOWN_LINES = 16
 SHOWN_COLUMNS = 160
+# How pytest ends by itself, with every test passed or with some failed.
+PYTEST_ENDS = (0, 1)
+UNASKED = "a result came back that was not asked for"
 # What Python's faulthandler begins with; the innermost frames follow first.
 FATAL = "Fatal Python error"
+# What of it says nothing about the kernel: frames of the gate, and what else was loaded.
+OWN = re.compile(
+    rf'File "({re.escape(str(Path(__file__).parent))}/|.*/multiprocessing/|<frozen )'
+    r"|^Extension modules: "
+)
 
 _CONVERTER = cattrs.Converter(forbid_extra_keys=True)
 
@@ -59,10 +69,16 @@ def run_tests(
 
     `timeout_s` bounds the kernel's part of one workload. Never raises for what the candidate does.
     Files named test_*.py in the folder are left to a plain `pytest`.
+
+    The results' file has no name and is open in this process and in pytest alone, neither of which
+    runs the candidate. What is left is `/proc/<pid>/fd` of the two, for a candidate that may trace
+    processes of its user despite `allow_inspection`: root outside of a sandbox.
     """
     for file in sorted(folder.path.glob("test_*.py")):
         progress(f"{folder.name}: {file.name} is run by a plain `pytest` only")
-    with tempfile.TemporaryDirectory(prefix="gate-") as name:
+    processes.allow_inspection(allowed=False)
+    trials = {w.name: _trial(folder, w, device, seed) for w in workloads}
+    with tempfile.TemporaryDirectory(prefix="gate-") as name, _nameless() as results:
         scratch = Path(name)
         # An empty file of our own: the tree's pytest.ini, tox.ini and pyproject.toml are not read.
         (scratch / "pytest.ini").write_text("[pytest]\n")
@@ -71,6 +87,7 @@ def run_tests(
                 folder,
                 workloads,
                 scratch=scratch,
+                results=results.fileno(),
                 device=device,
                 seed=seed,
                 timeout_s=timeout_s,
@@ -78,12 +95,11 @@ def run_tests(
             timeout_s=_budget(len(workloads), timeout_s) + START_SECONDS,
             env=pytest_environment(os.environ),
             cwd=scratch,
+            pass_fds=(results.fileno(),),
         )
-        found = read_results(scratch / "results.jsonl")
-    return {
-        w.name: found.get(w.name) or _lost(_trial(folder, w, device, seed), ended)
-        for w in workloads
-    }
+        found = read_results(results)
+    whole = not ended.timed_out and ended.returncode in PYTEST_ENDS
+    return _believed(found if whole else {}, trials, ended)
 
 
 def pytest_command(
@@ -91,15 +107,19 @@ def pytest_command(
     workloads: Sequence[Workload],
     *,
     scratch: Path,
+    results: int,
     device: Device,
     seed: int,
     timeout_s: float,
 ) -> list[str]:
-    """Isolated Python, no conftest.py, no plugin but this one, exactly these items."""
+    """Isolated Python, no conftest.py, no plugin but this one, exactly these items.
+
+    `results` is a file descriptor.
+    """
     options = {
         "-c": str(scratch / "pytest.ini"),
         "--rootdir": str(folder.path.resolve()),
-        "--gate-results": str(scratch / "results.jsonl"),
+        "--gate-results": f"/dev/fd/{results}",
         "--gate-device": device,
         "--gate-seed": str(seed),
         "--gate-timeout": str(timeout_s),
@@ -157,10 +177,8 @@ def _check_share(trials: Sequence[Trial], device: Device, timeout_s: float) -> l
     with tempfile.TemporaryDirectory(prefix="gate-") as name:
         ended, found = _run_worker(trials, Path(name), device, timeout_s)
     if ended.ok or len(trials) == 1:
-        results = [found.get(str(i)) if ended.ok else None for i in range(len(trials))]
-        return [
-            result or _lost(trial, ended) for trial, result in zip(trials, results, strict=True)
-        ]
+        asked = {str(index): trial for index, trial in enumerate(trials)}
+        return list(_believed(found if ended.ok else {}, asked, ended).values())
     return [_check_share([trial], device, timeout_s)[0] for trial in trials]
 
 
@@ -183,10 +201,16 @@ def append_result(file: Path, key: str, result: Correctness) -> None:
         stream.write(line + "\n")
 
 
-def read_results(file: Path) -> dict[str, Correctness]:
+def _nameless() -> IO[str]:
+    """A file that only those have to whom its descriptor is given."""
+    return tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")
+
+
+def read_results(stream: IO[str]) -> dict[str, Correctness]:
     """What `append_result` wrote; a key that is there twice has crashed, whatever it says."""
     results: dict[str, Correctness] = {}
-    for line in file.read_text(errors="replace").splitlines() if file.is_file() else []:
+    stream.seek(0)
+    for line in stream:
         entry = _entry(line)
         if entry is None:
             continue
@@ -213,23 +237,27 @@ def last_words(output: str) -> str:
     fatal = output.rfind(FATAL)
     lines = output.strip().splitlines()[-SHOWN_LINES:]
     if fatal >= 0:
-        lines = output[fatal:].splitlines()[:SHOWN_LINES]
+        stack = (line for line in output[fatal:].splitlines() if not OWN.search(line))
+        lines = list(islice(stack, SHOWN_LINES))
     return "\n".join(line[:SHOWN_COLUMNS] for line in lines)
 
 
 def _run_worker(
     trials: Sequence[Trial], scratch: Path, device: Device, timeout_s: float
 ) -> tuple[Completed, dict[str, Correctness]]:
-    request, answer = scratch / "request.json", scratch / "answer.jsonl"
+    request = scratch / "request.json"
     plain = {"timeout_s": timeout_s, "trials": [trial.to_json() for trial in trials]}
     request.write_text(json.dumps(plain))
-    ended = processes.run(
-        [sys.executable, "-I", "-B", "-m", "gate.correctness_worker", str(request), str(answer)],
-        timeout_s=_budget(len(trials), timeout_s),
-        env=_worker_environment(os.environ, scratch, device),
-        cwd=scratch,
-    )
-    return ended, read_results(answer)
+    worker = (sys.executable, "-I", "-B", "-m", "gate.correctness_worker")
+    with _nameless() as answers:
+        ended = processes.run(
+            [*worker, str(request), str(answers.fileno())],
+            timeout_s=_budget(len(trials), timeout_s),
+            env=_worker_environment(os.environ, scratch, device),
+            cwd=scratch,
+            pass_fds=(answers.fileno(),),
+        )
+        return ended, read_results(answers)
 
 
 def _worker_environment(env: Mapping[str, str], scratch: Path, device: Device) -> dict[str, str]:
@@ -244,20 +272,31 @@ def _worker_environment(env: Mapping[str, str], scratch: Path, device: Device) -
 def _trial(folder: KernelFolder, workload: Workload, device: Device, seed: int) -> Trial:
     return Trial(
         folder=folder.path.resolve(),
+        reference=folder.reference_file.read_bytes(),
         workload=workload,
         device=device,
         seed=seed if workload.seed is None else workload.seed,
     )
 
 
+def _believed(
+    found: Mapping[str, Correctness], asked: Mapping[str, Trial], ended: Completed
+) -> dict[str, Correctness]:
+    """One result for each key that was asked for; none is believed beside one that was not."""
+    if not found.keys() <= asked.keys():
+        found = {key: _crashed(trial, UNASKED) for key, trial in asked.items()}
+    return {key: found.get(key) or _lost(trial, ended) for key, trial in asked.items()}
+
+
 def _lost(trial: Trial, ended: Completed) -> Correctness:
-    words = last_words(ended.stderr.strip() or ended.stdout)
-    return Correctness(
-        status="crashed",
-        backend=trial.device,
-        seed=trial.seed,
-        message=f"no result came back: the test process {ended.describe_end()}\n{words}".strip(),
+    words = last_words(f"{ended.stdout.strip()}\n{ended.stderr.strip()}")
+    return _crashed(
+        trial, f"no result came back: the test process {ended.describe_end()}\n{words}".strip()
     )
+
+
+def _crashed(trial: Trial, message: str) -> Correctness:
+    return Correctness(status="crashed", backend=trial.device, seed=trial.seed, message=message)
 
 
 def _budget(workloads: int, timeout_s: float) -> float:

@@ -8,23 +8,22 @@ from __future__ import annotations
 
 import copy
 import math
-import traceback
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from gate.correctness_run import draw, load, output_file
+from gate.correctness_run import blame_reference, draw, load, output_file, print_from
 from gate.interpreter import sentence
 from gate.model import Correctness
 from gate.outputs import PLAIN_TENSOR, Facts, output_name, structural_fault
 from gate.problem import construct
 from gate.tensors import facts, fingerprint, leaves, map_tensors, tensors
-from gate.tolerances import tolerance_for
-from gate.values import difference, is_constant
+from gate.tolerances import Tolerance, tolerance_for
+from gate.values import Range, difference, value_range
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from gate.outputs import CaseReport
@@ -37,7 +36,13 @@ UNREPEATABLE = (
     "had other inputs than this seed gives: get_inputs() does not draw them from torch's "
     "generator, or kernel.py meddles with that"
 )
-CONSTANT = "one number passes for the whole output: these inputs prove little"
+CONSTANT = "one number passes for the whole of {name}: these inputs prove little"
+CONSTANT_REFERENCE = (
+    "the reference is at fault, not the kernel: one number passes for all that it gives in every "
+    "call, so that a kernel which computes nothing would be right; change its inputs or sizes"
+)
+# Fewer values than these may agree by chance, such as a few sums behind a ReLU.
+MIN_VALUES = 16
 UNFAIR = "; the reference itself, run in {dtype}, misses it too: rtol and atol can be set"
 UNFAIR_SCALE = "not tested with inputs {scale:g} times as large: the reference is inexact there"
 
@@ -62,6 +67,15 @@ class _Answer:
     rounded: tuple[Any, ...]
     note: str = ""
 
+    def comparable(self) -> Iterator[tuple[int, str, Facts]]:
+        """Place, name and description of each output that holds values."""
+        for index, described in enumerate(self.facts):
+            if described.type == PLAIN_TENSOR and 0 not in described.shape:
+                yield index, output_name(index, len(self.facts)), described
+
+    def tolerance(self, trial: Trial, index: int) -> Tolerance:
+        return tolerance_for(trial.workload, self.facts[index].dtype)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Outputs:
@@ -80,9 +94,8 @@ def compare(trial: Trial, reports: Sequence[CaseReport], box: Path) -> Correctne
         error = _bounded(wrong.max_abs_error)
         return replace(base, status="failed", message=str(wrong), max_abs_error=error)
     except Exception as error:  # noqa: BLE001 - a reference may raise anything
-        traceback.print_exc()
-        message = f"the reference cannot be run: it raised {sentence(error)}"
-        return replace(base, status="crashed", message=message)
+        print_from(trial.folder, error)
+        return replace(base, status="crashed", message=blame_reference(error))
     message = "; ".join(dict.fromkeys(note for note in notes if note))
     return replace(base, message=message, max_abs_error=_bounded(max(errors, default=None)))
 
@@ -96,35 +109,41 @@ def _check(trial: Trial, reports: Sequence[CaseReport], box: Path) -> tuple[list
     torch.backends.cudnn.allow_tf32 = False
     reference = _Reference(trial)
     errors, notes = [], []
+    ranges: dict[str, Range] = {}
     for number, (case, report) in enumerate(zip(trial.cases(), reports, strict=True)):
         answer = reference.answer(case, report)
         fault = structural_fault(report.outputs, answer.facts)
         if fault is not None:
             raise Wrong(fault + case.where)
         notes.append(answer.note)
-        for index, described in enumerate(answer.facts):
-            if described.type != PLAIN_TENSOR or 0 in described.shape:
-                continue
-            name = output_name(index, len(answer.facts))
+        for index, name, described in answer.comparable():
             got = _read(output_file(box, number, index), described, name)
             found, note = _check_values(trial, case, answer, index, got)
             errors.append(found)
             notes.append(note)
-    return errors, notes
+            if case.scale == 1.0:
+                seen = value_range(answer.exact[index], answer.tolerance(trial, index))
+                ranges[name] = seen.joined(ranges.get(name, seen))
+    return errors, [*notes, *_constant(ranges)]
+
+
+def _constant(ranges: Mapping[str, Range]) -> list[str]:
+    """A note on each output that is constant. Raises Wrong if nothing else was compared."""
+    constant = {name: seen for name, seen in ranges.items() if seen.is_constant}
+    values = sum(seen.count for seen in constant.values())
+    if values >= MIN_VALUES and len(constant) == len(ranges):
+        raise Wrong(CONSTANT_REFERENCE)
+    return [CONSTANT.format(name=name) for name in constant]
 
 
 def _check_values(
     trial: Trial, case: Case, answer: _Answer, index: int, got: torch.Tensor
 ) -> tuple[float, str]:
     exact, rounded = answer.exact[index], answer.rounded[index]
-    if exact.is_floating_point():
-        exact = exact.double()  # no copy, unless the reference stood in for itself
-    tolerance = tolerance_for(trial.workload, answer.facts[index].dtype)
+    tolerance = answer.tolerance(trial, index)
     found = difference(got, exact, rounded, tolerance)
-    if not found.wrong and case.scale != 1.0:
-        return 0.0, ""
     if not found.wrong:
-        return found.max_abs_error, CONSTANT if is_constant(exact, tolerance) else ""
+        return found.max_abs_error if case.scale == 1.0 else 0.0, ""
     unfair = difference(rounded.reshape(-1), exact, rounded, tolerance).wrong > 0
     if unfair and case.scale != 1.0:
         return 0.0, UNFAIR_SCALE.format(scale=case.scale)
@@ -168,17 +187,24 @@ class _Reference:
 
 def _answer(dtype: str, rounded: _Outputs | Exception, exact: _Outputs | Exception) -> _Answer:
     if isinstance(exact, _Outputs):
+        doubled = map_tensors(_doubled, exact.values)
         if isinstance(rounded, _Outputs):
-            return _Answer(facts=rounded.facts, exact=exact.values, rounded=rounded.values)
+            return _Answer(facts=rounded.facts, exact=doubled, rounded=rounded.values)
         # PyTorch's CPU backend lacks some operations in half precision.
         narrowed = tuple(
             replace(fact, dtype=dtype) if fact.dtype == "float64" else fact for fact in exact.facts
         )
-        return _Answer(facts=narrowed, exact=exact.values, rounded=exact.values)
+        return _Answer(facts=narrowed, exact=doubled, rounded=exact.values)
     if isinstance(rounded, Exception):
         raise rounded
     note = f"compared with the reference in {dtype}: in float64 it raised {sentence(exact)}"
-    return _Answer(facts=rounded.facts, exact=rounded.values, rounded=rounded.values, note=note)
+    doubled = map_tensors(_doubled, rounded.values)
+    return _Answer(facts=rounded.facts, exact=doubled, rounded=rounded.values, note=note)
+
+
+def _doubled(tensor: torch.Tensor) -> torch.Tensor:
+    """In float64, without a copy where it is; the reference may round what it returns."""
+    return tensor.double() if tensor.is_floating_point() else tensor
 
 
 def _widened(tensor: torch.Tensor) -> torch.Tensor:

@@ -6,6 +6,7 @@ candidate does to this process, it only decides which bytes are left. They are c
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import sys
 import traceback
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from gate import interpreter
+from gate.errors import GateError
 from gate.outputs import CaseReport, Report
 from gate.problem import (
     construct,
@@ -46,10 +48,17 @@ REPORT = "report.json"
 MAX_OUTPUT_BYTES = 8 * 2**30
 # Frames of a traceback that are shown; recursion has a thousand.
 SHOWN_FRAMES = 12
+GATE = Path(__file__).parent
+# What the gate raises about the files that it was given.
+TOLD = (SyntaxError, GateError)
 
 # Bound before a kernel file is executed, which could replace them.
 _equal = torch.equal
 _synchronize = torch.cuda.synchronize
+
+
+class BrokenReference(Exception):
+    """The reference raised its cause, beside a kernel that did nothing yet."""
 
 
 def run(trial: Trial, box: Path) -> None:
@@ -57,7 +66,7 @@ def run(trial: Trial, box: Path) -> None:
     try:
         report = Report(status="ran", cases=tuple(_calls(trial, box)))
     except BaseException as error:  # noqa: BLE001 - a kernel may raise anything, SystemExit included
-        _print_from(trial.folder, error)
+        print_from(trial.folder, error)
         report = _raised(trial, error)
     report.write(box / REPORT)
     sys.stderr.flush()
@@ -78,18 +87,19 @@ def draw(module: ModuleType, trial: Trial, case: Case) -> tuple[tuple[Any, ...],
 
 def load(trial: Trial) -> ModuleType:
     constants = sizes(trial.workload, small=trial.small)
-    return load_reference(trial.folder / "reference.py", constants)
+    return load_reference(trial.folder / "reference.py", constants, trial.reference)
 
 
 def _calls(trial: Trial, box: Path) -> Iterator[CaseReport]:
     if trial.device == "interpreter":
         interpreter.prepare()
-    module = load(trial)
     with Poison():
-        candidate, given = _candidate(module, trial)
+        module, candidate, given = _built(trial)
     kept: list[torch.Tensor] = []
     for number, case in enumerate(trial.cases()):
-        with Poison():
+        for _ in range(case.unchecked):
+            _call(trial, candidate, given, case)
+        with Poison(), _at_fault():
             fresh, _ = draw(module, trial, case)
         given = _refilled(given, fresh)
         output = _call(trial, candidate, given, case)
@@ -105,14 +115,25 @@ def _calls(trial: Trial, box: Path) -> Iterator[CaseReport]:
         kept += tensors(output)
 
 
-def _candidate(module: ModuleType, trial: Trial) -> tuple[torch.nn.Module, tuple[Any, ...]]:
-    """The candidate with the reference's weights, and input tensors to be refilled."""
+def _built(trial: Trial) -> tuple[ModuleType, torch.nn.Module, tuple[Any, ...]]:
+    """The reference's file, the candidate with its weights, and input tensors to be refilled."""
     workload, device, seed = trial.workload, trial.torch_device, trial.seed
-    given, init = draw(module, trial, trial.cases()[0])
-    reference = construct(module.Model, init, workload, device, seed)
+    with _at_fault():
+        module = load(trial)
+        given, init = draw(module, trial, trial.cases()[0])
+        reference = construct(module.Model, init, workload, device, seed)
     candidate = construct_candidate(trial.folder, init, workload, device=device, seed=seed)
     share_weights(reference, candidate)
-    return candidate, given
+    return module, candidate, given
+
+
+@contextlib.contextmanager
+def _at_fault() -> Iterator[None]:
+    """What is raised here is not the kernel's fault."""
+    try:
+        yield
+    except BaseException as error:
+        raise BrokenReference from error
 
 
 def _call(trial: Trial, candidate: torch.nn.Module, given: Any, case: Case) -> Any:
@@ -161,23 +182,41 @@ def _save(output: Any, file: Path) -> None:
 
 
 def _raised(trial: Trial, error: BaseException) -> Report:
+    if isinstance(error, BrokenReference) and isinstance(error.__cause__, GateError):
+        return Report(status="crashed", message=blame_reference(error.__cause__))
     cause = interpreter.root_cause(error)
     if isinstance(cause, MemoryError | torch.OutOfMemoryError) or _is_failed_allocation(cause):
         return Report(status="crashed", message=f"ran out of memory: {interpreter.sentence(cause)}")
     limit = interpreter.limit_behind(error) if trial.device == "interpreter" else None
     if limit is not None:
         return Report(status="unsupported", message=limit)
+    if isinstance(error, BrokenReference):
+        return Report(status="crashed", message=blame_reference(cause))
     return Report(status="crashed", message=f"raised {interpreter.sentence(cause)}")
 
 
-def _print_from(folder: Path, error: BaseException) -> None:
-    """The traceback without the frames of this file and of torch that lead to the kernel's."""
-    trace = error.__traceback__
-    while trace is not None and Path(trace.tb_frame.f_code.co_filename).parent != folder:
-        trace = trace.tb_next
-    # What a file's syntax breaks has frames of the gate only.
-    shown = None if isinstance(error, SyntaxError) else trace or error.__traceback__
-    traceback.print_exception(type(error), error, shown, limit=-SHOWN_FRAMES, chain=False)
+def blame_reference(error: BaseException) -> str:
+    """One sentence that takes the blame off the kernel."""
+    said = (
+        str(error) if isinstance(error, GateError) else f"it raised {interpreter.sentence(error)}"
+    )
+    return f"the reference cannot be run: {said}"
+
+
+def print_from(folder: Path, error: BaseException) -> None:
+    """The traceback from the first frame in `folder` on, without the gate's own frames.
+
+    It keeps them if the gate itself raised the error: nobody else is at fault.
+    """
+    error = (error.__cause__ or error) if isinstance(error, BrokenReference) else error
+    frames = traceback.extract_tb(error.__traceback__)
+    places = [Path(frame.filename).parent for frame in frames]
+    start = places.index(folder) if folder in places else len(frames)
+    shown = [frames[i] for i in range(start, len(frames)) if places[i] != GATE]
+    if folder not in places and places[-1] == GATE and not isinstance(error, TOLD):
+        shown = frames
+    lines = traceback.StackSummary.from_list(shown[-SHOWN_FRAMES:]).format()
+    print(*lines, *traceback.format_exception_only(error), sep="", file=sys.stderr)  # noqa: T201
 
 
 def _is_failed_allocation(error: BaseException) -> bool:

@@ -33,7 +33,7 @@ from gate.correctness_run import MAX_OUTPUT_BYTES, REPORT, run
 from gate.interpreter import ADD_SIZES, MAX_SENTENCE
 from gate.model import Correctness
 from gate.outputs import read_report
-from gate.processes import TAIL_BYTES, die_with_parent, signal_name
+from gate.processes import TAIL_BYTES, allow_inspection, die_with_parent, signal_name
 from gate.trials import Device, Trial
 
 if TYPE_CHECKING:
@@ -49,6 +49,10 @@ PR_SET_CHILD_SUBREAPER = 36
 OWN_ADDRESS_SPACE = 16 * 2**30
 
 REAP_SECONDS = 10.0
+STACK_SECONDS = 1.0
+POLL_SECONDS = 0.002
+# The standard output, which every fork replaces by its log.
+ANSWERS = 1
 
 _FORK = multiprocessing.get_context("fork")
 
@@ -61,18 +65,22 @@ class Ended:
     log: str
 
 
-def main(request_file: str, answer_file: str) -> None:
+def main(request_file: str, answers: int) -> None:
     """Test every trial of the request; its place there is the key of its result.
 
-    The answers are written at the end, when no kernel's process is left that could add its own.
+    The answers go to the file descriptor `answers`. As the standard output it is kept by no fork,
+    and it is written to at the end, when no kernel's process is left.
     """
+    os.dup2(answers, ANSWERS)
+    os.close(answers)
     die_with_parent()
+    allow_inspection(allowed=False)
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
     request = json.loads(Path(request_file).read_text())
     trials = [Trial.from_json(plain) for plain in request["trials"]]
     results = [test(trial, timeout_s=request["timeout_s"]) for trial in trials]
     for index, result in enumerate(results):
-        append_result(Path(answer_file), str(index), result)
+        append_result(Path(f"/dev/fd/{ANSWERS}"), str(index), result)
 
 
 def test(trial: Trial, *, timeout_s: float) -> Correctness:
@@ -140,14 +148,27 @@ def _in_fork(work: Callable[[], None], device: Device, timeout_s: float) -> Ende
     with tempfile.TemporaryFile() as log:
         process = _FORK.Process(target=_child, args=(work, device, log.fileno()))
         process.start()
-        process.join(timeout_s)
-        timed_out = process.is_alive()
+        assert process.pid is not None
+        timed_out = not _ends_within(timeout_s, process.pid)
+        if timed_out:
+            os.kill(process.pid, signal.SIGABRT)  # faulthandler prints where it hangs
+            _ends_within(STACK_SECONDS, process.pid)
         process.kill()
         process.join(REAP_SECONDS)
         _end_strays()
         code = None if timed_out else process.exitcode
         log.seek(max(0, log.seek(0, os.SEEK_END) - TAIL_BYTES))
         return Ended(code=code, log=last_words(log.read().decode(errors="replace")))
+
+
+def _ends_within(seconds: float, pid: int) -> bool:
+    """Asked of Linux: `join` waits for a pipe that the fork may close without ending."""
+    deadline = time.monotonic() + seconds
+    while os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(POLL_SECONDS)
+    return True
 
 
 def _end_strays() -> None:
@@ -164,8 +185,9 @@ def _end_strays() -> None:
 
 def _child(work: Callable[[], None], device: Device, log: int) -> None:
     die_with_parent()
-    os.dup2(log, sys.stdout.fileno())
-    os.dup2(log, sys.stderr.fileno())
+    allow_inspection(allowed=True)  # else its own files in /proc are root's
+    for stream in (ANSWERS, sys.stderr.fileno()):
+        os.dup2(log, stream)
     faulthandler.enable()
     _limit(device)
     try:
@@ -196,4 +218,4 @@ def _limit(device: Device) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(sys.argv[1], int(sys.argv[2]))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import cattrs
 
+from gate import reference
 from gate.errors import InvalidConfiguration, UnknownKernel
 from gate.schemas import schema_errors
 
@@ -47,6 +48,10 @@ class Workload:
     gates: tuple[str, ...] | None = None
     constants: Mapping[str, Any] = field(default_factory=dict)
     interpreter: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def replaced_names(self) -> set[str]:
+        return {*self.constants, *self.interpreter}
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for a worker's request; `from_json` reads them back."""
@@ -134,6 +139,9 @@ def discover(root: Path, names: Sequence[str] = ()) -> tuple[KernelFolder, ...]:
     if not root.is_dir():
         raise UnknownKernel(f"{root} is not a folder", hint="run `gate` where `kernels/` lies")
     found = sorted(p.name for p in root.iterdir() if (p / "kernel.py").is_file())
+    for path in sorted(root.iterdir()):
+        if path.name not in found and (not names or path.name in names):
+            _refuse_incomplete(path)
     if not found:
         raise UnknownKernel(
             f"{root} holds no kernel", hint="a kernel is a folder with kernel.py and reference.py"
@@ -147,8 +155,20 @@ def discover(root: Path, names: Sequence[str] = ()) -> tuple[KernelFolder, ...]:
     return tuple(load_folder(root / name) for name in found if not names or name in names)
 
 
+def _refuse_incomplete(path: Path) -> None:
+    """What looks like a kernel's folder and holds no kernel.py must not go untested unnoticed."""
+    if path.name.startswith((".", "_")) or not path.is_dir():
+        return
+    if (path / "workloads.toml").exists() or any(path.glob("*.py")):
+        raise InvalidConfiguration(
+            f"{path} has no kernel.py", hint="add it, or begin the folder's name with _"
+        )
+
+
 def load_folder(path: Path) -> KernelFolder:
-    """Raises InvalidConfiguration for a bad name, a missing reference or a bad workloads.toml."""
+    """Raises InvalidConfiguration for a bad name, a bad workloads.toml and for a reference that
+    is missing or, as far as reading tells, no KernelBench problem with the workloads' constants.
+    """
     if not NAME_PATTERN.fullmatch(path.name):
         raise InvalidConfiguration(
             f"{path.name!r} cannot name a kernel", hint="use a-z, 0-9, _ and -, at most 64"
@@ -158,7 +178,12 @@ def load_folder(path: Path) -> KernelFolder:
     file = path / "workloads.toml"
     given = file.exists() or file.is_symlink()
     workloads = load_workloads(file) if given else (_default_workload(),)
-    return KernelFolder(name=path.name, path=path, workloads=workloads)
+    folder = KernelFolder(name=path.name, path=path, workloads=workloads)
+    tree = reference.parse(folder.reference_file.read_bytes(), folder.reference_file)
+    reference.check(
+        tree, folder.reference_file, {name for w in workloads for name in w.replaced_names}
+    )
+    return folder
 
 
 def load_workloads(file: Path) -> tuple[Workload, ...]:

@@ -6,55 +6,28 @@ it loads may do anything.
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import sys
-from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import torch
 
+from gate import reference
 from gate.errors import InvalidConfiguration
+from gate.tensors import map_tensors, tensors
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from gate.kernels import Workload
 
 # Every other element of a tensor twice as wide: the plainest layout that is not contiguous.
 NON_CONTIGUOUS_STEP = 2
+# The dimensions that each format is for.
+CHANNELS_LAST = {"channels_last": 4, "channels_last_3d": 5}
 MAX_DESCRIPTION = 200
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
-    """One workload, ready to run: both modules hold the same weights on the same device."""
-
-    reference: torch.nn.Module
-    candidate: torch.nn.Module
-    inputs: tuple[Any, ...]
-    signature: tuple[str, ...]
-
-
-def build(folder: Path, workload: Workload, *, device: str, seed: int, small: bool) -> Problem:
-    """Load both files of `folder` and draw weights and inputs from `seed`.
-
-    `small` applies the workload's `interpreter` sizes on top of its constants. Whatever the two
-    files raise comes out as it is.
-    """
-    module = load_reference(folder / "reference.py", sizes(workload, small=small))
-    inputs, init = draw_inputs(module, workload, device=device, seed=seed)
-    reference = construct(module.Model, init, workload, device, seed)
-    candidate = construct_candidate(folder, init, workload, device=device, seed=seed)
-    share_weights(reference, candidate)
-    return Problem(
-        reference=reference,
-        candidate=candidate,
-        inputs=inputs,
-        signature=describe([*inputs, *init]),
-    )
 
 
 def sizes(workload: Workload, *, small: bool) -> dict[str, Any]:
@@ -85,33 +58,29 @@ def draw_inputs(
     """The arguments of `forward` and of the constructors, in the workload's dtype and layout."""
     torch.manual_seed(seed)
     with torch.device(device):
-        inputs = tuple(_laid_out(value, workload, device) for value in module.get_inputs())
+        given = tuple(module.get_inputs())
+        inputs = map_tensors(lambda tensor: _laid_out(tensor, workload, device), given)
         init = list(module.get_init_inputs())
+    _refuse_without_effect(inputs, workload)
     return inputs, init
 
 
-def load_reference(file: Path, constants: Mapping[str, Any]) -> ModuleType:
+def load_reference(
+    file: Path, constants: Mapping[str, Any], source: bytes | None = None
+) -> ModuleType:
     """Execute a KernelBench problem with some of its module-level constants replaced.
 
-    The assignments themselves are replaced, so that constants derived from them follow. Raises
-    InvalidConfiguration where a constant is not assigned at the module's top level.
+    `source` is executed in place of what `file` holds by now. Raises InvalidConfiguration for what
+    `gate.reference` finds wrong with it.
     """
-    tree = ast.parse(file.read_bytes(), filename=str(file))
-    left = dict(constants)
-    for statement in tree.body:
-        if isinstance(statement, ast.Assign | ast.AnnAssign) and statement.value is not None:
-            targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
-            names = {t.id for t in targets if isinstance(t, ast.Name)}
-            for name in names & constants.keys():
-                statement.value = ast.copy_location(_literal(constants[name]), statement.value)
-                left.pop(name, None)
-    if left:
-        raise InvalidConfiguration(f"{file} has no module-level constant {', '.join(sorted(left))}")
+    tree = reference.parse(file.read_bytes() if source is None else source, file)
+    reference.check(tree, file, constants)
+    reference.replace_constants(tree, constants)
     module = ModuleType(f"gate_reference_{file.parent.name}")
     module.__file__ = str(file)
     sys.modules[module.__name__] = module
     # Without `dont_inherit` this file's own `from __future__` would hold in theirs.
-    code = compile(ast.fix_missing_locations(tree), str(file), "exec", dont_inherit=True)
+    code = compile(tree, str(file), "exec", dont_inherit=True)
     exec(code, module.__dict__)  # noqa: S102
     return module
 
@@ -141,27 +110,42 @@ def share_weights(reference: torch.nn.Module, candidate: torch.nn.Module) -> Non
 
 
 def describe(values: list[Any]) -> tuple[str, ...]:
-    """One line a value: dtype, shape and layout of a tensor, the `repr` of anything else."""
-    return tuple(_describe(value) for value in values)
+    """One line a value: structure, dtype, shape and layout of tensors, the `repr` of numbers.
+
+    A line is the same in every run, whatever the tensors hold and wherever objects lie.
+    """
+    return tuple(map(_shortened, map(_describe, values)))
+
+
+def _shortened(text: str) -> str:
+    if len(text) <= MAX_DESCRIPTION:
+        return text
+    digest = hashlib.sha256(text.encode(errors="replace")).hexdigest()[:16]
+    return f"{text[: MAX_DESCRIPTION - len(digest) - 1]} {digest}"
 
 
 def _describe(value: Any) -> str:
-    if not isinstance(value, torch.Tensor):
-        text = repr(value)
-        digest = hashlib.sha256(text.encode(errors="replace")).hexdigest()[:16]
-        return text if len(text) <= MAX_DESCRIPTION // 2 else f"{type(value).__name__} {digest}"
-    layout = "" if value.is_contiguous() else f" strides {list(value.stride())}"
-    return f"{str(value.dtype).removeprefix('torch.')}{list(value.shape)}{layout}"[:MAX_DESCRIPTION]
+    match value:
+        case torch.Tensor():
+            layout = "" if value.is_contiguous() else f" strides {list(value.stride())}"
+            return f"{str(value.dtype).removeprefix('torch.')}{list(value.shape)}{layout}"
+        case dict():
+            entries = (f"{_describe(key)}: {_describe(entry)}" for key, entry in value.items())
+            return f"{{{', '.join(entries)}}}"
+        case list() | tuple():
+            name = "" if type(value) is list else type(value).__name__
+            return f"{name}[{', '.join(map(_describe, value))}]"
+        case None | bool() | int() | float() | complex() | str() | bytes() | torch.dtype():
+            return repr(value)
+    return type(value).__qualname__
 
 
 def _laid_out(value: Any, workload: Workload, device: str) -> Any:
-    if not isinstance(value, torch.Tensor):
-        return value
     value = value.to(device)
     if value.is_floating_point():
         value = value.to(_dtype(workload))
-    if workload.memory_format == "channels_last" and value.dim() == 4:
-        return value.contiguous(memory_format=torch.channels_last)
+    if value.dim() == CHANNELS_LAST.get(workload.memory_format):
+        return value.contiguous(memory_format=getattr(torch, workload.memory_format))
     if workload.memory_format == "non_contiguous" and value.dim() > 0:
         wide = torch.empty(
             (*value.shape[:-1], value.shape[-1] * NON_CONTIGUOUS_STEP),
@@ -174,10 +158,16 @@ def _laid_out(value: Any, workload: Workload, device: str) -> Any:
     return value
 
 
+def _refuse_without_effect(inputs: Sequence[Any], workload: Workload) -> None:
+    """A memory format that no input has would test the plain layout under another name."""
+    dimensions = CHANNELS_LAST.get(workload.memory_format)
+    if dimensions and all(tensor.dim() != dimensions for tensor in tensors(inputs)):
+        raise InvalidConfiguration(
+            f'workload {workload.name}: memory_format = "{workload.memory_format}" is for inputs '
+            f"of {dimensions} dimensions, and get_inputs() gives none"
+        )
+
+
 def _dtype(workload: Workload) -> torch.dtype:
     dtype: torch.dtype = getattr(torch, workload.dtype)
     return dtype
-
-
-def _literal(value: Any) -> ast.expr:
-    return ast.parse(repr(value), mode="eval").body

@@ -25,7 +25,7 @@ REAP_SECONDS = 10.0
 # A line of a worker; longer ones are not ours.
 MAX_LINE_BYTES = 4_000_000
 SHOWN_WORDS = 2000
-_PR_SET_PDEATHSIG = 1  # prctl.h
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4  # prctl.h
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +68,14 @@ def die_with_parent() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
+def allow_inspection(*, allowed: bool) -> None:
+    """Whether processes of the same user may trace this one or open `/proc/<pid>/fd`.
+
+    Linux forbids it to all but root with CAP_SYS_PTRACE. A new program starts out allowing it.
+    """
+    ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, int(allowed))
+
+
 def signal_name(number: int) -> str:
     """`SIGSEGV`, or `signal 40` for a real-time one, which has no name."""
     names = {known.value: known.name for known in signal.Signals}
@@ -81,6 +89,7 @@ def run(
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     stdout_bytes: int = TAIL_BYTES,
+    pass_fds: Sequence[int] = (),
 ) -> Completed:
     """Run `argv` in a process group of its own and keep the tails of what it printed.
 
@@ -98,6 +107,7 @@ def run(
             stderr=err,
             env=dict(env) if env is not None else None,
             cwd=cwd,
+            pass_fds=pass_fds,
             start_new_session=True,
         )
         try:

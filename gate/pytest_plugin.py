@@ -1,15 +1,17 @@
 """Makes every kernel folder a pytest file, and each of its workloads an item of it.
 
-A folder counts that holds a kernel.py and, beside it, a KernelBench problem as reference.py. This
-process never imports either file, nor torch: one worker for each kernel tests all of its selected
-workloads at the first item's turn. Everything heavy is imported where it is used, since this module
-is loaded by every pytest run of an environment that has the gate installed.
+A folder counts that holds a kernel.py and a reference.py of which one is what the gate expects: if
+the other is broken, collecting it says so. This process never imports either file, nor torch: one
+worker for each kernel tests all of its selected workloads at the first item's turn. Everything
+heavy is imported where it is used, since this module is loaded by every pytest run of an
+environment that has the gate installed.
 """
 
 # ruff: noqa: PLC0415 - see above
 
 from __future__ import annotations
 
+import argparse
 import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,9 +28,11 @@ if TYPE_CHECKING:
     from gate.trials import Device
 
 DEFAULT_TIMEOUT_SECONDS = 120.0
+# As in [tool.gate]: what takes longer has hung, and a process that waits for ever says nothing.
+MAX_TIMEOUT_SECONDS = 3600.0
 MAX_SHOWN = 4000
-# What tells a KernelBench problem from any other file of that name.
-PROBLEM_MARK = b"get_init_inputs"
+# What tells a kernel's folder from any other with files of these names.
+MARKS = {"kernel.py": b"ModelNew", "reference.py": b"get_init_inputs"}
 
 Results = dict[Path, "dict[str, Correctness]"]
 _SEED = pytest.StashKey[int]()
@@ -46,7 +50,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption(
         "--gate-timeout",
-        type=float,
+        type=_seconds,
         default=DEFAULT_TIMEOUT_SECONDS,
         metavar="SECONDS",
         help="for one workload of one kernel (default: %(default)g)",
@@ -60,6 +64,10 @@ def pytest_configure(config: pytest.Config) -> None:
     given = getattr(config, "workerinput", {}).get("gate_seed", seed)
     config.stash[_SEED] = secrets.randbelow(2**32) if given is None else given
     config.stash[_RESULTS] = {}
+    if config.getoption("--gate-results") is not None:
+        from gate import processes
+
+        processes.allow_inspection(allowed=False)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -187,5 +195,16 @@ def _device(config: pytest.Config) -> Device:
 
 
 def _is_kernel_folder(folder: Path) -> bool:
-    reference = folder / "reference.py"
-    return reference.is_file() and PROBLEM_MARK in reference.read_bytes()
+    files = {folder / name: mark for name, mark in MARKS.items()}
+    return all(file.is_file() for file in files) and any(
+        mark in file.read_bytes() for file, mark in files.items()
+    )
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds <= MAX_TIMEOUT_SECONDS:
+        raise argparse.ArgumentTypeError(
+            f"{text} is not above 0 and at most {MAX_TIMEOUT_SECONDS:g}"
+        )
+    return seconds

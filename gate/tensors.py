@@ -37,7 +37,7 @@ class Poison(TorchFunctionMode):
 
 
 def poison_(tensor: torch.Tensor) -> None:
-    if tensor.device.type == "meta" or tensor.layout != torch.strided:
+    if tensor.layout != torch.strided:
         return
     with torch.no_grad():
         if tensor.dtype.itemsize == 1 and tensor.dtype != torch.bool:
@@ -58,11 +58,23 @@ def leaves(value: Any) -> Iterator[Any]:
 
 
 def tensors(value: Any) -> list[torch.Tensor]:
-    return [leaf for leaf in leaves(value) if isinstance(leaf, torch.Tensor)]
+    """Every tensor in nested tuples, lists and dictionaries, in `map_tensors`' order."""
+    found: list[torch.Tensor] = []
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        found.append(tensor)
+        return tensor
+
+    map_tensors(keep, value)
+    return found
 
 
 def map_tensors(change: Callable[[torch.Tensor], torch.Tensor], value: Any) -> Any:
     """The same nesting with every tensor replaced."""
+    if isinstance(value, dict):
+        return {key: map_tensors(change, entry) for key, entry in value.items()}
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*(map_tensors(change, entry) for entry in value))
     if isinstance(value, tuple | list):
         return type(value)(map_tensors(change, entry) for entry in value)
     return change(value) if isinstance(value, torch.Tensor) else value

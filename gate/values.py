@@ -107,12 +107,47 @@ def rms(tensor: torch.Tensor) -> float:
     return math.sqrt(total / count) if count else 0.0
 
 
-def is_constant(exact: torch.Tensor, tolerance: Tolerance) -> bool:
-    """Whether one number would pass for every element, whatever the inputs were."""
-    if exact.numel() < 2 or not exact.is_floating_point():
-        return False
-    spread = float(exact.max() - exact.min())
-    return spread <= 2 * (tolerance.atol + tolerance.rtol) * rms(exact)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Range:
+    """Where the values of one output lay, over one call or several; `allowed` is their error."""
+
+    low: float
+    high: float
+    allowed: float
+    count: int
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether one number would pass for every value."""
+        return self.low == self.high or self.high - self.low <= 2 * self.allowed
+
+    def joined(self, other: Range) -> Range:
+        return Range(
+            low=min(self.low, other.low),
+            high=max(self.high, other.high),
+            allowed=min(self.allowed, other.allowed),
+            count=self.count + other.count,
+        )
+
+
+def value_range(exact: torch.Tensor, tolerance: Tolerance) -> Range:
+    """The range of an output of one element at least; of a complex one, of both of its parts."""
+    share = tolerance.atol + tolerance.rtol if _is_inexact(exact) else 0.0
+    flat = exact.reshape(-1)
+    extremes = [_sortable(flat[chunk]).aminmax() for chunk in _chunks(flat.numel())]
+    return Range(
+        low=min(low.item() for low, _ in extremes),
+        high=max(high.item() for _, high in extremes),
+        allowed=share * rms(exact),
+        count=exact.numel(),
+    )
+
+
+def _sortable(tensor: torch.Tensor) -> torch.Tensor:
+    """The same values in a dtype that has a smallest one; `aminmax` lacks unsigned integers."""
+    if tensor.is_complex():
+        return torch.view_as_real(tensor.resolve_conj())
+    return tensor if tensor.is_floating_point() else tensor.to(torch.int64)
 
 
 def _compare(

@@ -10,15 +10,18 @@ import torch
 import triton
 
 from gate.doctor.probe_run import PROBE
-from gate.problem import build
+from gate.problem import construct_candidate, draw_inputs, load_reference, sizes
 
 
 def main(device: str) -> None:
     _say(torch=torch.__version__, cuda=torch.version.cuda, triton=triton.__version__)
     _say(sees_cuda=torch.cuda.is_available())
-    problem = build(PROBE.path, PROBE.workloads[0], device=device, seed=0, small=device == "cpu")
+    workload = PROBE.workloads[0]
+    module = load_reference(PROBE.reference_file, sizes(workload, small=device == "cpu"))
+    inputs, init = draw_inputs(module, workload, device=device, seed=0)
+    candidate = construct_candidate(PROBE.path, init, workload, device=device, seed=0)
     with torch.no_grad():
-        difference = problem.candidate(*problem.inputs) - problem.reference(*problem.inputs)
+        difference = candidate(*inputs) - module.Model(*init)(*inputs)
         _say(max_error=float(difference.abs().max()))
 
 

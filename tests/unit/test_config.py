@@ -40,6 +40,11 @@ def test_the_nearest_pyproject_rules_from_below_too(tmp_path):
         ("[tool]\ngate = []", "tool.gate is not a table"),
         ("tool = 3", "tool is not a table"),
         ("x = " + "[" * 20_000, "is not TOML"),
+        (
+            "[tool.gate]\ncorrectness_timeout_s = 3601",
+            "$.correctness_timeout_s: 3601 is greater than the maximum of 3600",
+        ),
+        ("[tool.gate]\ncorrectness_timeout_s = inf", "$.correctness_timeout_s"),
     ],
 )
 def test_a_table_that_does_not_fit_is_refused_with_its_key(tmp_path, text, said):

@@ -21,6 +21,7 @@ def get_init_inputs():
 """
 KERNEL = """
 import functools
+import pathlib
 import torch
 
 class ModelNew(torch.nn.Module):
@@ -28,6 +29,11 @@ class ModelNew(torch.nn.Module):
         {kernel}
 """
 INPUTS = "torch.randn(16, 8)"
+REWRITE = """
+        file = pathlib.Path(__file__).with_name("reference.py")
+        file.write_text(file.read_text().replace("x * 2", "x * 3"))
+        return x * 3
+"""
 # reference, kernel (None: the same), inputs, workload, status, words
 ROWS = {
     "not_in_float64": (
@@ -61,6 +67,38 @@ ROWS = {
         {},
         "crashed",
         "the reference cannot be run: it raised ValueError: no",
+    ),
+    "inputs_raise": (
+        "return x",
+        None,
+        "torch.zeros(2) + torch.zeros(3)",
+        {},
+        "crashed",
+        "the reference cannot be run: it raised RuntimeError: The size of tensor a (2) must",
+    ),
+    "inputs_without_the_format": (
+        "return x",
+        None,
+        INPUTS,
+        {"memory_format": "channels_last"},
+        "crashed",
+        'the reference cannot be run: workload w: memory_format = "channels_last" is for inputs',
+    ),
+    "a_call_that_does_not_fit": (
+        "return x",
+        None,
+        f"{INPUTS}, 1, 2, 3, 4",
+        {},
+        "crashed",
+        "raised TypeError: ",
+    ),
+    "rewritten_by_its_kernel": (
+        "return x * 2",
+        REWRITE,
+        INPUTS,
+        {},
+        "failed",
+        "the output is wrong: ",
     ),
     "reference_exits": (
         "import os; os._exit(3)",
@@ -107,8 +145,40 @@ ROWS = {
         "return torch.zeros_like(x)",
         "torch.rand(16, 8)",
         {},
+        "failed",
+        "the reference is at fault, not the kernel: one number passes for all that it gives",
+    ),
+    "constant_integers": (
+        "return x.unsqueeze(0).argmax(dim=0)",
+        None,
+        INPUTS,
+        {},
+        "failed",
+        "the reference is at fault, not the kernel: one number passes for all that it gives",
+    ),
+    "constant_in_each_call": (
+        "return x.mean().expand(16, 8).contiguous()",
+        None,
+        INPUTS,
+        {},
         "passed",
-        "one number passes for the whole output: these inputs prove little",
+        "",
+    ),
+    "one_constant_output_of_two": (
+        "return x * 2, torch.ones_like(x)",
+        None,
+        INPUTS,
+        {},
+        "passed",
+        "one number passes for the whole of output 1: these inputs prove little",
+    ),
+    "constant_by_chance": (
+        "return torch.relu(-x)",
+        None,
+        "torch.rand(1)",
+        {},
+        "passed",
+        "one number passes for the whole of the output: these inputs prove little",
     ),
     "a_looser_tolerance": (
         "return x",
@@ -166,6 +236,22 @@ ROWS = {
         "passed",
         "",
     ),
+    "a_dictionary_of_inputs": (
+        "return x['a'] * 2",
+        None,
+        "{'a': torch.randn(16, 8), 'b': 3}",
+        {"dtype": "float16"},
+        "passed",
+        "",
+    ),
+    "a_dictionary_of_inputs_changed": (
+        "return x['a'] * 2",
+        "return x['a'].mul_(2).clone()",
+        "{'a': torch.randn(16, 8)}",
+        {},
+        "failed",
+        "changes input 0 in place",
+    ),
     "inputs_of_fresh_sizes": (
         "return x * 2",
         None,
@@ -198,7 +284,7 @@ ROWS = {
         INPUTS,
         {"constants": {"size": 3}},
         "crashed",
-        "has no module-level constant size",
+        "the reference cannot be run: ",
     ),
     "channels_last": (
         "return x * 2",
@@ -223,6 +309,7 @@ def results(tmp_path_factory):
         trials.append(
             Trial(
                 folder=root / name,
+                reference=(root / name / "reference.py").read_bytes(),
                 workload=Workload(name="w", **workload),
                 device="interpreter",
                 seed=11,
@@ -237,3 +324,9 @@ def test_reference(results, name):
     *_, status, words = ROWS[name]
     assert results[name].status == status, results[name].message
     assert words in results[name].message
+
+
+def test_messages_hold_nothing_of_the_gate_itself(results):
+    for name, result in results.items():
+        assert "gate/correctness" not in result.message, name
+        assert "gate/problem" not in result.message, name

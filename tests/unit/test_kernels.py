@@ -6,12 +6,26 @@ import pytest
 from gate.errors import ExitCode, InvalidConfiguration, UnknownKernel
 from gate.kernels import Workload, code_lines, discover, load_folder, load_workloads
 
+PROBLEM = """
+batch_size, width = 1, 2
+rows: int = 3
+depth = 1
+class Model: pass
+"""
+FUNCTIONS = """
+if rows:
+    def get_inputs(): return []
+def get_init_inputs(): return []
+"""
+PROBLEM += FUNCTIONS
 
-def kernel(root, name="conv", workloads=None, files=("kernel.py", "reference.py")):
+
+def kernel(root, name="conv", workloads=None, reference=PROBLEM):
     path = root / name
     path.mkdir(parents=True)
-    for file in files:
-        (path / file).write_text("")
+    (path / "kernel.py").write_text("")
+    if reference is not None:
+        (path / "reference.py").write_text(reference)
     if workloads is not None:
         (path / "workloads.toml").write_text(workloads)
     return path
@@ -26,9 +40,9 @@ def test_defaults_reach_every_workload_and_tables_are_merged(tmp_path):
     text = """
 [defaults]
 dtype = "float16"
-constants = { batch_size = 1, width = 3 }
+constants = { rows = 1, depth = 3 }
 [workload.a]
-constants = { width = 5 }
+constants = { depth = 5 }
 [workload.b]
 dtype = "float32"
 benchmark = true
@@ -36,7 +50,7 @@ gates = ["runtime"]
 """
     kernel(tmp_path, workloads=text)
     a, b = load_workloads(tmp_path / "conv" / "workloads.toml")
-    assert (a.dtype, a.benchmark, a.constants) == ("float16", False, {"batch_size": 1, "width": 5})
+    assert (a.dtype, a.benchmark, a.constants) == ("float16", False, {"rows": 1, "depth": 5})
     assert (b.dtype, b.benchmark, b.gates) == ("float32", True, ("runtime",))
     assert Workload.from_json(b.to_json()) == b
 
@@ -81,6 +95,62 @@ def test_folders_are_found_in_name_order_and_others_are_left_alone(tmp_path):
     assert [f.name for f in discover(tmp_path, ["b", "b"])] == ["b"]
 
 
+@pytest.mark.parametrize("file", ["reference.py", "workloads.toml", "kernels.py", "test_it.py"])
+def test_a_folder_that_lacks_only_its_kernel_is_not_passed_over(tmp_path, file):
+    kernel(tmp_path)
+    (tmp_path / "convolution").mkdir()
+    (tmp_path / "convolution" / file).touch()
+    with pytest.raises(InvalidConfiguration, match=r"/convolution has no kernel\.py"):
+        discover(tmp_path)
+    with pytest.raises(InvalidConfiguration, match=r"/convolution has no kernel\.py"):
+        discover(tmp_path, ["convolution"])
+    assert [f.name for f in discover(tmp_path, ["conv"])] == ["conv"]
+
+
+@pytest.mark.parametrize("name", ["_shared", ".hidden", "__pycache__"])
+def test_a_folder_that_says_so_is_no_kernel(tmp_path, name):
+    kernel(tmp_path)
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "helpers.py").touch()
+    assert [f.name for f in discover(tmp_path)] == ["conv"]
+
+
+@pytest.mark.parametrize(
+    ("reference", "said"),
+    [
+        ("class Model:\n    def f(:", r"reference\.py:2 is not Python: "),
+        ("x = '\0'", "is not Python: "),
+        ("", "has no Model and no get_inputs and no get_init_inputs"),
+        (PROBLEM.replace("get_init_inputs", "get_arguments"), "has no get_init_inputs$"),
+        ("def f():\n    Model = get_inputs = get_init_inputs = 1", "has no Model and"),
+    ],
+)
+def test_a_reference_that_is_no_problem_is_refused_before_anything_runs(tmp_path, reference, said):
+    with pytest.raises(InvalidConfiguration, match=said):
+        load_folder(kernel(tmp_path, reference=reference))
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        "from problems import *",
+        "from problems import a as Model, get_inputs\nget_init_inputs = lambda: []",
+        "try:\n    from a import Model\nexcept ImportError:\n    class Model: pass\n" + FUNCTIONS,
+        PROBLEM + "PATTERN = '\\d'",  # an invalid escape, of which Python warns
+    ],
+)
+def test_a_problem_may_bind_its_names_as_it_likes(tmp_path, reference):
+    assert load_folder(kernel(tmp_path, reference=reference)).name == "conv"
+
+
+@pytest.mark.parametrize("table", ["constants", "interpreter"])
+@pytest.mark.parametrize("name", ["size", "batch_size", "get_inputs"])
+def test_a_constant_that_the_reference_lacks_is_refused(tmp_path, table, name):
+    text = f"[workload.a]\n{table} = {{ rows = 1, {name} = 3 }}"
+    with pytest.raises(InvalidConfiguration, match=f"no module-level constant {name}$"):
+        load_folder(kernel(tmp_path, workloads=text))
+
+
 def test_an_unknown_kernel_is_told_with_the_known_ones(tmp_path):
     kernel(tmp_path, "conv")
     with pytest.raises(UnknownKernel, match="'conf'") as refusal:
@@ -97,7 +167,7 @@ def test_no_kernels_are_no_success(tmp_path):
 
 def test_a_folder_must_have_a_reference_and_a_name(tmp_path):
     with pytest.raises(InvalidConfiguration, match=r"no reference\.py"):
-        load_folder(kernel(tmp_path, files=("kernel.py",)))
+        load_folder(kernel(tmp_path, reference=None))
     with pytest.raises(InvalidConfiguration, match="cannot name a kernel"):
         load_folder(kernel(tmp_path, "Conv"))
 

@@ -20,6 +20,7 @@ PURE = (
     "model",
     "ncu_failures",
     "occupancy",
+    "reference",
     "report.history",
     "report.markdown",
     "report.junit",

@@ -116,3 +116,36 @@ def test_what_nohup_started_outlives_its_terminal():
         ["nohup", sys.executable, "-c", source], capture_output=True, text=True, check=False
     )
     assert (ended.returncode, ended.stdout) == (0, "still here\n")
+
+
+INSPECTED = """
+import os, sys, tempfile
+from gate.processes import allow_inspection
+if os.geteuid() == 0:
+    os.setuid(65534)  # root may do anything
+allow_inspection(allowed={allowed})
+with tempfile.TemporaryFile() as secret:
+    print(secret.fileno(), flush=True)
+    sys.stdin.read()
+"""
+INSPECT = """
+import os
+if os.geteuid() == 0:
+    os.setuid(65534)
+open("/proc/{pid}/fd/{fd}", "ab")
+"""
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_a_process_that_forbids_it_keeps_its_files_to_itself(allowed):
+    with subprocess.Popen(
+        [sys.executable, "-c", INSPECTED.format(allowed=allowed)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as inspected:
+        fd = int(inspected.stdout.readline())
+        ended = python(INSPECT.format(pid=inspected.pid, fd=fd))
+        inspected.stdin.close()
+    assert ended.ok is allowed, ended.stderr
+    assert allowed or "PermissionError" in ended.stderr

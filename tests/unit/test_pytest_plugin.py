@@ -15,6 +15,10 @@ from gate.kernels import load_folder
 FOLDERS = Path(__file__).parents[1] / "broken_kernels" / "correctness"
 # Importing it anywhere leaves this file behind.
 MARK = "from pathlib import Path\nPath({path!r}).touch()\n"
+REMOVE = """
+import pathlib
+pathlib.Path(__file__).with_name("reference.py").unlink(missing_ok=True)
+"""
 
 
 def pytest_in(folder, *arguments):
@@ -71,6 +75,7 @@ def test_collecting_imports_nothing_of_the_kernels_and_no_torch(tmp_path):
 def test_a_kernel_py_of_another_project_is_left_alone(tmp_path):
     kernels(tmp_path, "raises")
     (tmp_path / "kernels/raises/reference.py").write_text("answer = 42\n")
+    (tmp_path / "kernels/raises/kernel.py").write_text("raise RuntimeError\n")
     (tmp_path / "alone").mkdir()
     (tmp_path / "alone/kernel.py").write_text("raise RuntimeError\n")
     assert collected(tmp_path) == []
@@ -95,6 +100,29 @@ def test_a_broken_workloads_toml_is_an_error_with_a_sentence(tmp_path):
     assert ended.returncode == 2
     assert "workloads.toml: " in ended.stdout
     assert "Traceback" not in ended.stdout
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "said"),
+    [
+        ("reference.py", "answer = 42\n", "has no Model and no get_inputs and no get_init_inputs"),
+        ("reference.py", "def get_init_inputs(:\n", "reference.py:1 is not Python: "),
+        ("workloads.toml", "[workload.x]\nconstants = { size = 1 }\n", "constant size"),
+    ],
+)
+def test_a_broken_definition_is_an_error_with_a_sentence(tmp_path, file, text, said):
+    (kernels(tmp_path, "odd_rows") / "odd_rows" / file).write_text(text)
+    ended = pytest_in(tmp_path)
+    assert ended.returncode == 2
+    assert said in ended.stdout
+    assert "Traceback" not in ended.stdout
+
+
+@pytest.mark.parametrize("seconds", ["0", "-1", "3601", "inf", "nan", "soon"])
+def test_a_time_limit_is_bounded(tmp_path, seconds):
+    ended = pytest_in(tmp_path, f"--gate-timeout={seconds}")
+    assert ended.returncode == 4
+    assert f"--gate-timeout: {'invalid' if seconds == 'soon' else seconds}" in ended.stderr
 
 
 def test_a_failure_is_short_and_can_be_repeated(tmp_path):
@@ -163,10 +191,28 @@ def test_gate_check_runs_the_same_items_and_nothing_of_the_tree(tmp_path, monkey
     assert not mark.exists()
 
 
+def test_a_kernel_cannot_write_its_own_result(tmp_path):
+    folder = load_folder(kernels(tmp_path, "forges_results") / "forges_results")
+    found = run_tests(folder, folder.workloads, device="interpreter", seed=5, timeout_s=60)
+    assert found["default"].status == "crashed"
+    assert "the test process was ended by SIGKILL" in found["default"].message
+
+
+def test_a_kernel_that_removes_its_reference_changes_nothing(tmp_path):
+    folder = load_folder(kernels(tmp_path, "odd_rows") / "odd_rows")
+    text = folder.kernel_file.read_text()
+    folder.kernel_file.write_text(text + REMOVE)
+    found = run_tests(folder, folder.workloads, device="interpreter", seed=5, timeout_s=60)
+    assert {name: result.status for name, result in found.items()} == {
+        "even": "passed",
+        "odd": "failed",
+    }
+
+
 def test_a_workload_without_a_result_has_crashed(tmp_path):
     folder = load_folder(kernels(tmp_path, "raises") / "raises")
     (folder.path / "reference.py").write_text("no = 'KernelBench problem'\n")
     found = run_tests(folder, folder.workloads, device="interpreter", seed=5, timeout_s=60)
     assert found["default"].status == "crashed"
     assert "no result came back: the test process exited with" in found["default"].message
-    assert "kernel.py" in found["default"].message
+    assert "has no Model and no get_inputs" in found["default"].message

@@ -259,7 +259,7 @@ def test_a_hang_costs_only_its_own_workload(tmp_path):
 
 
 def test_a_reference_that_does_not_work_says_so(tmp_path):
-    folder = make_folder(tmp_path, reference="raise RuntimeError('no sizes today')\n")
+    folder = make_folder(tmp_path, reference="raise RuntimeError('no sizes today')\n" + REFERENCE)
     (found,) = static.analyse(folder, folder.workloads, target="sm_89", timeout_s=60).values()
     assert found.signature == ()
     assert found.static.reason == "reference_failed"

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from gate.kernels import Workload
-from gate.problem import build
+from gate.problem import describe, draw_inputs, load_reference
 from gate.static_worker import _draw, _lazy
 
 MODEL = """
@@ -33,7 +33,7 @@ def get_init_inputs():
 """,
     "tensors for the constructor": """
 def get_inputs():
-    return [torch.rand(rows, 8).t(), torch.rand(()), torch.rand(0, 8), torch.rand(rows) > 0.5]
+    return [torch.rand(rows, 8).t(), torch.rand(()), torch.rand(0, 8, 1, 1), torch.rand(rows) > 0.5]
 
 def get_init_inputs():
     return [torch.ones(rows, 3)]
@@ -41,7 +41,7 @@ def get_init_inputs():
     "values that a size depends on": """
 def get_inputs():
     lengths = torch.full((2,), rows)
-    return [torch.rand(int(lengths.sum().item()), 8)]
+    return [torch.rand(int(lengths.sum().item()), 8, 1, 1)]
 
 def get_init_inputs():
     return []
@@ -78,12 +78,13 @@ def make_folder(tmp_path, reference):
 
 @pytest.mark.parametrize("workload", WORKLOADS, ids=lambda workload: workload.name)
 @pytest.mark.parametrize("reference", REFERENCES.values(), ids=REFERENCES.keys())
-def test_signature_and_tensors_are_those_of_a_real_build(tmp_path, reference, workload):
+def test_signature_and_tensors_are_those_of_a_real_draw(tmp_path, reference, workload):
     folder = make_folder(tmp_path, reference)
     inputs, _, signature = _draw(folder, workload)
-    problem = build(folder, workload, device="cpu", seed=3, small=False)
-    assert signature == problem.signature
-    for ours, theirs in zip(inputs, problem.inputs, strict=True):
+    module = load_reference(folder / "reference.py", workload.constants)
+    real, init = draw_inputs(module, workload, device="cpu", seed=3)
+    assert signature == describe([*real, *init])
+    for ours, theirs in zip(inputs, real, strict=True):
         if not isinstance(theirs, torch.Tensor):
             assert ours == theirs
             continue

@@ -10,7 +10,6 @@ from gate.tensors import (
     leaves,
     map_tensors,
     memory,
-    poison_,
     scale_,
     tensors,
 )
@@ -50,8 +49,10 @@ def test_nothing_else_is_poisoned():
     assert held.sum() == 3
 
 
-def test_a_tensor_without_memory_cannot_be_poisoned():
-    poison_(torch.empty(3, device="meta"))
+def test_a_sparse_tensor_is_left_as_it_is():
+    with Poison():
+        assert torch.empty(3, layout=torch.sparse_coo)._nnz() == 0
+        assert torch.empty(3, device="meta").shape == (3,)
 
 
 def test_nesting_is_walked_and_kept():

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from gate.kernels import Workload
@@ -31,7 +33,13 @@ def test_float32_refuses_what_tf32_and_float16_err_by():
 
 
 def trial(**workload):
-    return Trial(folder="k", workload=Workload(name="w", **workload), device="cuda", seed=SEEDS - 1)
+    return Trial(
+        folder="k",
+        reference=b"",
+        workload=Workload(name="w", **workload),
+        device="cuda",
+        seed=SEEDS - 1,
+    )
 
 
 def test_each_call_has_its_own_seed():
@@ -45,7 +53,13 @@ def test_the_last_call_has_large_inputs(dtype, scale):
 
 @pytest.mark.parametrize(("device", "torch_device"), [("cuda", "cuda"), ("interpreter", "cpu")])
 def test_a_trial_comes_back_from_json(tmp_path, device, torch_device):
-    given = Trial(folder=tmp_path, workload=Workload(name="w"), device=device, seed=3)
-    assert Trial.from_json(given.to_json()) == given
+    given = Trial(
+        folder=tmp_path,
+        reference="# caf\N{LATIN SMALL LETTER E WITH ACUTE}".encode(),
+        workload=Workload(name="w"),
+        device=device,
+        seed=3,
+    )
+    assert Trial.from_json(json.loads(json.dumps(given.to_json()))) == given
     assert given.torch_device == torch_device
     assert given.small == (device == "interpreter")

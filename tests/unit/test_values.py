@@ -5,7 +5,7 @@ import torch
 
 from gate import values
 from gate.tolerances import BY_DTYPE, Tolerance
-from gate.values import difference, is_constant, rms
+from gate.values import difference, rms, value_range
 
 FLOAT32 = BY_DTYPE["float32"]
 EXACT = torch.arange(-6.0, 6.0, dtype=torch.float64).reshape(3, 4)
@@ -131,9 +131,23 @@ def test_the_root_mean_square_leaves_out_what_is_not_finite():
         (torch.full((9,), 3.0, dtype=torch.float64), True),
         (torch.tensor([1.0, 1.00005], dtype=torch.float64), True),
         (torch.tensor([1.0, 1.001], dtype=torch.float64), False),
-        (torch.tensor([1.0], dtype=torch.float64), False),
-        (torch.ones(9, dtype=torch.int64), False),
+        (torch.tensor([math.inf] * 7), True),
+        (torch.tensor([math.nan] * 7), False),
+        (torch.tensor([1.0]), True),
+        (torch.ones(9, dtype=torch.bool), True),
+        (torch.full((9,), 7, dtype=torch.uint32), True),
+        (torch.tensor([100_000, 100_001]), False),
+        (torch.full((9,), 1 + 2j).conj(), False),
+        (torch.full((9,), 1 + 1j), True),
     ],
 )
 def test_a_constant_answer_is_noticed(exact, constant):
-    assert is_constant(exact, FLOAT32) == constant
+    assert value_range(exact, FLOAT32).is_constant == constant
+
+
+def test_what_differs_between_calls_is_not_constant():
+    one, two = (value_range(torch.full((9,), float(value)), FLOAT32) for value in (1, 2))
+    assert one.is_constant
+    assert two.is_constant
+    assert not one.joined(two).is_constant
+    assert one.joined(one).count == 18

@@ -1,4 +1,4 @@
-"""What the gate says of planted changes, on a real GPU: `python benchmarks/acceptance.py OUT`.
+"""What the gate says of planted changes, on a real GPU: `python -m benchmarks.acceptance OUT`.
 
 Clones this repository at HEAD, refreshes the baseline of the first kernel there, checks it again
 in other processes, then plants one change after another in `kernel.py` and checks each. OUT gets
@@ -18,13 +18,27 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from benchmarks.planted import slower
+
 KERNEL = "depthwise_conv_h"
-QUICK = ("check", KERNEL, "--processes", "3")
+CHECK = ("check", KERNEL)
 STEP_LINE = re.compile(r"\[\s*([0-9.]+) s\] (.*)")
+# Planted changes are checked with one benchmarked workload and few tested ones.
+KEPT_WORKLOADS = ("flagship", "odd_sizes", "bias")
 
 TAP = "        acc += x * tl.load(w_ptr + c * K + k).to(tl.float32)\n"
 ADD_BIAS = "    if b_ptr is not None:\n"
-TILE = "    return block_h, block_w, num_warps\n"
+# Half of the GPU's time goes to another program, which begins once the gate has found the GPU idle.
+LOAD = """
+import time, torch
+a = torch.empty(2**28, dtype=torch.int8, device="cuda")
+b = torch.empty_like(a)
+while True:
+    for _ in range(20):
+        b.copy_(a)
+    torch.cuda.synchronize()
+    time.sleep(0.003)
+"""
 
 
 def useless_work(times: int) -> str:
@@ -44,20 +58,6 @@ class Plant:
 
 
 PLANTS = (
-    Plant(
-        name="tile of one row",
-        old=TILE,
-        new="    return 1, 128, 1\n",
-        exit_code=3,
-        says="runtime",
-    ),
-    Plant(
-        name="useless arithmetic until it is slower",
-        old=ADD_BIAS,
-        new=useless_work(64) + ADD_BIAS,
-        exit_code=3,
-        says="runtime",
-    ),
     Plant(
         name="taps in reverse",
         old=TAP,
@@ -104,31 +104,42 @@ class Session:
         subprocess.run(["git", *identity, *arguments], cwd=self.project, check=True)
 
     def gate(
-        self, name: str, *arguments: str, expected: int, says: str = "", env: dict | None = None
+        self,
+        name: str,
+        *arguments: str,
+        expected: int,
+        says: str = "",
+        env: dict | None = None,
+        stderr_file: Path | None = None,
     ) -> None:
         """Run the gate, keep what it said, and hold it against what was expected."""
         started = time.monotonic()
-        ended = subprocess.run(
-            [sys.executable, "-m", "gate", *arguments],
-            cwd=self.project,
-            capture_output=True,
-            text=True,
-            env={**os.environ, "CI": "true", "COLUMNS": "110", **(env or {})},
-        )
-        seconds = time.monotonic() - started
         slug = re.sub(r"[^a-z0-9]+", "-", name.lower())
-        (self.out / f"{slug}.txt").write_text(ended.stdout + "\n--- stderr\n" + ended.stderr)
+        stderr_file = stderr_file or self.out / f"{slug}.stderr"
+        with stderr_file.open("w") as errors:
+            ended = subprocess.run(
+                [sys.executable, "-m", "gate", *arguments],
+                cwd=self.project,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                env={**os.environ, "CI": "true", "COLUMNS": "110", **(env or {})},
+            )
+        seconds = time.monotonic() - started
+        stderr = stderr_file.read_text()
+        stderr_file.unlink()
+        (self.out / f"{slug}.txt").write_text(ended.stdout + "\n--- stderr\n" + stderr)
         lines = ended.stdout.strip().splitlines()
         run = Run(
             name=name,
             expected=expected,
             exit_code=ended.returncode,
-            as_expected=ended.returncode == expected and says in ended.stdout + ended.stderr,
+            as_expected=ended.returncode == expected and says in ended.stdout + stderr,
             headline=next(
                 (x for x in lines if re.match("PASSED|FAILED", x)), lines[0] if lines else ""
             ),
             seconds=round(seconds, 1),
-            steps=split_by_step(ended.stderr, seconds),
+            steps=split_by_step(stderr, seconds),
         )
         self.runs.append(run)
         print(
@@ -137,6 +148,22 @@ class Session:
         print(f"    {run.headline}", flush=True)
         (self.out / "results.json").write_text(json.dumps([asdict(r) for r in self.runs], indent=1))
 
+    def gate_beside_a_load(self, name: str, *, expected: int, says: str) -> None:
+        """As `gate`, with another program on the GPU from the timing step on."""
+        watched = self.out / "load.stderr"
+        code = (
+            "import subprocess, sys, time\n"
+            f"while 'timing' not in open({str(watched)!r}).read(): time.sleep(0.05)\n"
+            f"subprocess.run([sys.executable, '-c', {LOAD!r}])\n"
+        )
+        watched.write_text("")
+        load = subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
+        try:
+            self.gate(name, *CHECK, expected=expected, says=says, stderr_file=watched)
+        finally:
+            os.killpg(load.pid, 9)
+            load.wait()
+
     def plant(self, plant: Plant) -> None:
         text = self.kernel.read_text()
         assert text.count(plant.old) == 1, plant.name
@@ -144,6 +171,18 @@ class Session:
 
     def restore(self) -> None:
         self.git("checkout", "--quiet", "--", f"kernels/{KERNEL}")
+
+    def commit(self, message: str) -> None:
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--allow-empty", "--message", message)
+
+    def keep_few_workloads(self) -> None:
+        file = self.kernel.with_name("workloads.toml")
+        head, *entries = re.split(r"(?m)^(?=\[workload\.)", file.read_text())
+        kept = [
+            e for e in entries if e.startswith(tuple(f"[workload.{n}]" for n in KEPT_WORKLOADS))
+        ]
+        file.write_text(head + "".join(kept))
 
 
 def split_by_step(stderr: str, total: float) -> dict[str, float]:
@@ -160,8 +199,6 @@ def main(out: Path) -> None:
         subprocess.run(["git", "clone", "--quiet", ".", str(project)], check=True)
         session = Session(project, out)
         run_all(session, out)
-        for file in (project / "baselines").glob("nvidia-*/*.json"):
-            shutil.copy(file, out / f"baseline-{file.stem}.json")
     failed = [r.name for r in session.runs if not r.as_expected]
     print(f"{len(session.runs)} runs, {len(failed)} not as expected: {failed}")
 
@@ -169,27 +206,36 @@ def main(out: Path) -> None:
 def run_all(session: Session, out: Path) -> None:
     session.gate("doctor", "doctor", expected=0)
     refresh = ["baseline", "refresh", KERNEL, "--reason", "first measurement on this GPU"]
-    session.gate("refresh", *refresh, expected=0)
-    session.git("add", "baselines")
-    session.git("commit", "--quiet", "--allow-empty", "--message", "baseline")
-    session.gate("check", "check", "-o", str(out / "measurement.json"), expected=0)
+    session.gate("refresh", *refresh, "--accept-regression", expected=0)
+    for file in (session.project / "baselines").glob("nvidia-*/*.json"):
+        shutil.copy(file, out / f"baseline-{file.stem}.json")
+    session.commit("baseline")
+    session.gate("check", *CHECK, "-o", str(out / "measurement.json"), expected=0)
+    session.keep_few_workloads()
+    session.commit("few workloads")
+    session.gate("refresh of one workload", *refresh, "--accept-regression", expected=0)
+    session.commit("its baseline")
     for plant in PLANTS:
         session.plant(plant)
-        session.gate(plant.name, *QUICK, expected=plant.exit_code, says=plant.says)
+        session.gate(plant.name, *CHECK, expected=plant.exit_code, says=plant.says)
         session.restore()
-    session.gate("no ncu", *QUICK, expected=6, says="ncu", env={"NCU": "/nonexistent/ncu"})
+    session.kernel.write_text(slower(session.kernel.read_text(), 50))
+    session.gate("every 50th program twice", *CHECK, expected=3, says="in turn with the base")
+    session.restore()
+    session.gate("no ncu", *CHECK, expected=6, says="ncu", env={"NCU": "/nonexistent/ncu"})
+    session.gate_beside_a_load("another program on the GPU", expected=6, says="environment_drift")
     hidden_work(session)
 
 
 def hidden_work(session: Session) -> None:
     """A baseline of a kernel with hidden useless work, then the kernel without it."""
     session.plant(HIDDEN_WORK)
-    session.git("commit", "--quiet", "--all", "--message", "useless work, hidden by memory")
+    session.commit("useless work, hidden by memory")
     accept = ["--reason", "with useless work", "--accept-regression"]
     session.gate("refresh with hidden work", "baseline", "refresh", KERNEL, *accept, expected=0)
     text = session.kernel.read_text().replace(HIDDEN_WORK.new, HIDDEN_WORK.old)
     session.kernel.write_text(text)
-    session.gate(HIDDEN_WORK.name, *QUICK, expected=3, says=HIDDEN_WORK.says)
+    session.gate(HIDDEN_WORK.name, *CHECK, expected=3, says=HIDDEN_WORK.says)
 
 
 if __name__ == "__main__":

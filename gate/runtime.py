@@ -135,11 +135,12 @@ def _attributed(candidate: Result, finding: Finding, base: BaseTiming, moved: st
     of_turn = _of_turn(candidate, in_turn, base)
     if of_turn.status is Status.REGRESSED and finding.status is Status.REGRESSED and not moved:
         return _with_message(finding, f"{finding.reason.message}; {_turned(in_turn, base)}")
-    # Undecided against the stored figures is no proof that the machine moved.
-    machine_is_suspect = moved or against.low > 0
-    if of_turn.status in (Status.REGRESSED, Status.INCONCLUSIVE) or not machine_is_suspect:
+    # What differs from the stored figures by more than the code does is the machine's.
+    drifted_away = against.low > 0 and in_turn.high < against.low
+    agree = of_turn.status is not Status.INCONCLUSIVE and against.low > 0
+    if of_turn.status is Status.REGRESSED or not (moved or agree or drifted_away):
         return of_turn
-    why = moved or "the two kernels agree"
+    why = moved or f"{against.low * 100:+.2f} % at least against the baseline"
     return _drift(finding, f"{_turned(in_turn, base)}: {why}, so the machine moved, not the code")
 
 

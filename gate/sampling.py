@@ -26,6 +26,8 @@ CANARY = ""  # no workload has this name
 METHODS: tuple[Method, ...] = ("cuda_graph", "held_queue", "events")
 # A card that throttles this often is not going to stop.
 MAX_RETAKEN = 6
+# Few enough to cost little, enough to know how much they spread.
+CANARY_PROCESSES = 5
 # Without a stored baseline there is nothing to decide: enough for an interval.
 UNDECIDED_PROCESSES = 5
 
@@ -150,9 +152,10 @@ class Sampler:
     # ------------------------------------------------------------------------------ looks
 
     def _first_look(self, name: str) -> int:
-        if self._rules.processes and name != CANARY:
-            return self._rules.processes
-        return LOOKS[0] if name in self._rules.stored or name == CANARY else UNDECIDED_PROCESSES
+        if name == CANARY:
+            return CANARY_PROCESSES
+        known = LOOKS[0] if name in self._rules.stored else UNDECIDED_PROCESSES
+        return self._rules.processes or known
 
     def _undecided(self, workloads: Sequence[str]) -> dict[str, int]:
         """The workloads that the next look may decide, with their number of processes then."""

@@ -1,7 +1,7 @@
 import pytest
 from report_samples import comparison
 
-from gate.compare import compare_exact, compare_throughput
+from gate.compare import compare_exact
 from gate.report.figures import (
     change,
     change_with_interval,
@@ -77,10 +77,6 @@ def test_from_zero_there_is_no_ratio():
     spills = compare_exact("B", 0.0, 16.0)
     assert change_with_interval(spills) == "0 B -> 16 B"
     assert sentence(spills) == "0 B -> 16 B, tolerance 0.0 % (exact)"
-    idle = compare_throughput(
-        "m", "f", baseline=({"m": 0.0}, None), candidate=({"m": 3.0}, None), floor=0.02
-    )
-    assert sentence(idle) == "0.00 % -> 3.00 %, tolerance 2.0 % (configured floor)"
     assert sentence(compare_exact("B", 0.0, 0.0)) == "0 B -> 0 B, +0.00 %, tolerance 0.0 % (exact)"
 
 

@@ -68,7 +68,8 @@ SAME = (Status.UNCHANGED, "within_tolerance", ExitCode.PASSED)
         (1.2, None, REGRESSED),
         (1.2, (1.0, 1.2), REGRESSED),
         (1.2, (1.2, 1.2), DRIFT),
-        (1.2, (1.0, 1.01), NOISE),
+        (1.2, (1.0, 1.01), DRIFT),
+        (1.011, (1.0, 1.01), NOISE),
         (1.01, None, NOISE),
         (1.01, (1.0, 1.02), REGRESSED),
         (1.01, (1.01, 1.01), DRIFT),
@@ -77,6 +78,18 @@ SAME = (Status.UNCHANGED, "within_tolerance", ExitCode.PASSED)
 )
 def test_a_suspect_is_judged_by_what_was_measured_in_turn(factor, in_turn, expected):
     assert said(judged(factor, in_turn=in_turn)) == expected
+
+
+def test_noise_in_turn_that_leaves_no_room_for_the_whole_change_is_the_machines():
+    wild = BaseTiming(
+        commit="a" * 40,
+        kernel_sha256="b" * 64,
+        process_medians_ns=times(1.4, (100.0, 104.0, 98.0, 101.0, 97.0)),
+        candidate_medians_ns=times(1.4, (101.0, 97.0, 104.0, 98.0, 100.0)),
+    )
+    ours = replace(timing(times(1.4)), base=wild)
+    finding = judge_runtime(result(), result(timing=ours), floor=0.01)
+    assert said(finding) == DRIFT
 
 
 def test_a_confirmed_regression_shows_both_figures():
@@ -94,6 +107,7 @@ def test_a_confirmed_regression_shows_both_figures():
         (1.2, None, DRIFT),
         (0.8, None, DRIFT),
         (1.0, (1.0, 1.0), DRIFT),
+        (1.0, (1.0, 1.01), DRIFT),
         (1.0, (1.0, 1.2), REGRESSED),
         (1.2, (1.0, 1.2), REGRESSED),
     ],

@@ -11,8 +11,17 @@ from gate.stats import Interval, half_range
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-# ncu's launches are few: a baseline gets so many times their half range as tolerance.
-NOISE_FACTOR = 5.0
+# A baseline noisier than the floor gets so many of its launches' deviations as tolerance: more than
+# the 2.5 that an interval of six launches against six is wide on either side.
+NOISE_FACTOR = 4.0
+# Standard errors on either side of a difference of medians: 99.9 % of six launches' (Student's t
+# with 10 degrees of freedom is 4.1 one-sided, with many 3.1).
+STANDARD_ERRORS = 3.5
+# The median's standard error over the mean's, for normal noise: sqrt(pi / 2).
+MEDIAN_PENALTY = 1.2533
+# Expected range of n normal values in deviations (d2 of control charts; Montgomery, Introduction to
+# Statistical Quality Control, appendix VI), for n = 2, 3, ...
+_RANGES = (1.128, 1.693, 2.059, 2.326, 2.534, 2.704, 2.847, 2.970, 3.078, 3.173, 3.258)
 # What one session may differ from another with the same card and code: ncu's figures moved by up to
 # 0.3 % (benchmarks/RESULTS.md).
 SESSION_THROUGHPUT = 0.002
@@ -32,14 +41,17 @@ def compare_throughput(
     candidate: tuple[Mapping[str, float], Profile | None],
     floor: float,
 ) -> Comparison:
-    """A percentage of peak of one JIT function; the interval is what both sides' launches spread.
+    """A percentage of peak of one JIT function; the interval is that of two medians of launches.
 
     `baseline` and `candidate` are that function's metrics with the profile they came from; neither
-    value is zero.
+    value is zero. Profiles keep the lowest and the highest launch: their range gives the deviation.
     """
     base, cand = baseline[0][metric], candidate[0][metric]
-    own = _spread(baseline[1], function, metric)
-    half = own + _spread(candidate[1], function, metric) + SESSION_THROUGHPUT
+    (own, launches), (theirs, their_launches) = (
+        _deviation(profile, function, metric) for _, profile in (baseline, candidate)
+    )
+    error = math.sqrt(own**2 / launches + theirs**2 / their_launches)
+    half = STANDARD_ERRORS * MEDIAN_PENALTY * error + SESSION_THROUGHPUT
     # A quotient of two floats can leave their range, a difference of logarithms cannot.
     change = math.log(cand) - math.log(base)
     centre = max(-_LARGEST, min(_LARGEST, change))
@@ -114,6 +126,10 @@ def tolerance_of(
     return max(min(noise, most), floor), "cap" if noise > most else "noise"
 
 
-def _spread(profile: Profile | None, function: str, metric: str) -> float:
+def _deviation(profile: Profile | None, function: str, metric: str) -> tuple[float, int]:
+    """The relative deviation between launches, estimated from their range, and their number."""
     spread = profile.spread.get(function, {}).get(metric) if profile else None
-    return half_range(spread) if spread else 0.0
+    if profile is None or spread is None:
+        return 0.0, 1
+    launches = max(2, min(profile.forwards, len(_RANGES) + 1))
+    return 2 * half_range(spread) / _RANGES[launches - 2], launches

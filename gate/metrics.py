@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 # How much the gate profiles: fresh processes, and forward calls in each.
 PROCESSES = 2
-FORWARDS = 3
+FORWARDS = 6
 
 DURATION = "gpu__time_duration.sum"
 GRID_SIZE = "launch__grid_size"

@@ -85,7 +85,7 @@ def profile(*functions, spread=0.001, launches=None, metrics=METRICS):
     names = functions or (FUNCTION,)
     return Profile(
         processes=2,
-        forwards=6,
+        forwards=12,
         launches=launches or dict.fromkeys(names, 1),
         spread={name: spread_of(metrics, spread) for name in names},
         clock_control="none",

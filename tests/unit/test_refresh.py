@@ -219,7 +219,7 @@ def test_a_step_without_figures_cannot_be_a_baseline(project, folder, step):
 def test_what_is_too_noisy_to_protect_anything_cannot_be_a_baseline(project, folder):
     noisy = (
         {"timing": timing((352_000.0, 360_000.0, 356_000.0))},
-        {"profile": profile(spread=0.025)},
+        {"profile": profile(spread=0.05)},
     )
     for changes in noisy:
         with pytest.raises(RefusedBaseline, match="too noisy") as refusal:

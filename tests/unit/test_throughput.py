@@ -180,7 +180,7 @@ def test_noise_of_a_throughput_asks_for_quiet_and_not_for_processes():
 
 
 def test_a_baseline_noisier_than_noise_may_buy_is_told_where_it_decides():
-    noisy = baseline(result(profile=profile(spread=0.03)))
+    noisy = baseline(result(profile=profile(spread=0.05)))
     assert verdict(measurement(), noisy).exit_code is ExitCode.PASSED
     answer = verdict(measurement(result(**moved((SM_THROUGHPUT, 0.92)))), noisy)
     finding = found(answer, SM_THROUGHPUT)

@@ -1,4 +1,6 @@
-"""What the gate says of planted changes, on a real GPU: `python -m benchmarks.acceptance OUT`.
+"""What the gate says of planted changes, on a real GPU.
+
+`python -m benchmarks.acceptance OUT [RUN...]`: all runs, or those whose names begin with RUN.
 
 Clones this repository at HEAD, refreshes the baseline of the first kernel there, checks it again
 in other processes, then plants one change after another in `kernel.py` and checks each. OUT gets
@@ -94,8 +96,8 @@ class Run:
 
 
 class Session:
-    def __init__(self, project: Path, out: Path) -> None:
-        self.project, self.out = project, out
+    def __init__(self, project: Path, out: Path, only: tuple[str, ...]) -> None:
+        self.project, self.out, self.only = project, out, only
         self.runs: list[Run] = []
         self.kernel = project / "kernels" / KERNEL / "kernel.py"
 
@@ -113,6 +115,8 @@ class Session:
         stderr_file: Path | None = None,
     ) -> None:
         """Run the gate, keep what it said, and hold it against what was expected."""
+        if self.only and not name.startswith(self.only):
+            return
         started = time.monotonic()
         slug = re.sub(r"[^a-z0-9]+", "-", name.lower())
         stderr_file = stderr_file or self.out / f"{slug}.stderr"
@@ -192,12 +196,12 @@ def split_by_step(stderr: str, total: float) -> dict[str, float]:
     return {step: round(end - at, 1) for (at, step), end in zip(marks, ends, strict=False)}
 
 
-def main(out: Path) -> None:
+def main(out: Path, *only: str) -> None:
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as name:
         project = Path(name) / "project"
         subprocess.run(["git", "clone", "--quiet", ".", str(project)], check=True)
-        session = Session(project, out)
+        session = Session(project, out, only)
         run_all(session, out)
     failed = [r.name for r in session.runs if not r.as_expected]
     print(f"{len(session.runs)} runs, {len(failed)} not as expected: {failed}")
@@ -213,7 +217,8 @@ def run_all(session: Session, out: Path) -> None:
     session.gate("check", *CHECK, "-o", str(out / "measurement.json"), expected=0)
     session.keep_few_workloads()
     session.commit("few workloads")
-    session.gate("refresh of one workload", *refresh, "--accept-regression", expected=0)
+    few = ["--accept-regression", "--processes", "3"]
+    session.gate("refresh of one workload", *refresh, *few, expected=0)
     session.commit("its baseline")
     for plant in PLANTS:
         session.plant(plant)
@@ -231,7 +236,7 @@ def hidden_work(session: Session) -> None:
     """A baseline of a kernel with hidden useless work, then the kernel without it."""
     session.plant(HIDDEN_WORK)
     session.commit("useless work, hidden by memory")
-    accept = ["--reason", "with useless work", "--accept-regression"]
+    accept = ["--reason", "with useless work", "--accept-regression", "--processes", "3"]
     session.gate("refresh with hidden work", "baseline", "refresh", KERNEL, *accept, expected=0)
     text = session.kernel.read_text().replace(HIDDEN_WORK.new, HIDDEN_WORK.old)
     session.kernel.write_text(text)
@@ -239,4 +244,4 @@ def hidden_work(session: Session) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]).resolve())
+    main(Path(sys.argv[1]).resolve(), *sys.argv[2:])

@@ -6,22 +6,21 @@ import math
 from typing import TYPE_CHECKING, Literal
 
 from gate.model import Comparison, Profile, StaticLaunch, Status
-from gate.stats import Interval, half_range
+from gate.stats import Interval
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 # A baseline noisier than the floor gets so many of its launches' deviations as tolerance: more than
-# the 2.5 that an interval of six launches against six is wide on either side.
-NOISE_FACTOR = 4.0
-# Standard errors on either side of a difference of medians: 99.9 % of six launches' (Student's t
-# with 10 degrees of freedom is 4.1 one-sided, with many 3.1).
+# twice the 1.8 that an interval of twelve launches against twelve is wide on either side.
+NOISE_FACTOR = 5.0
+# Standard errors on either side of a difference of medians: 99.9 % of twelve launches' against
+# twelve (Student's t with 22 degrees of freedom is 3.5 one-sided).
 STANDARD_ERRORS = 3.5
+# More launches than this narrow nothing: those of one process share its luck.
+MOST_LAUNCHES = 12
 # The median's standard error over the mean's, for normal noise: sqrt(pi / 2).
 MEDIAN_PENALTY = 1.2533
-# Expected range of n normal values in deviations (d2 of control charts; Montgomery, Introduction to
-# Statistical Quality Control, appendix VI), for n = 2, 3, ...
-_RANGES = (1.128, 1.693, 2.059, 2.326, 2.534, 2.704, 2.847, 2.970, 3.078, 3.173, 3.258)
 # What one session may differ from another with the same card and code: ncu's figures moved by up to
 # 0.3 % (benchmarks/RESULTS.md).
 SESSION_THROUGHPUT = 0.002
@@ -44,7 +43,7 @@ def compare_throughput(
     """A percentage of peak of one JIT function; the interval is that of two medians of launches.
 
     `baseline` and `candidate` are that function's metrics with the profile they came from; neither
-    value is zero. Profiles keep the lowest and the highest launch: their range gives the deviation.
+    value is zero.
     """
     base, cand = baseline[0][metric], candidate[0][metric]
     (own, launches), (theirs, their_launches) = (
@@ -127,9 +126,8 @@ def tolerance_of(
 
 
 def _deviation(profile: Profile | None, function: str, metric: str) -> tuple[float, int]:
-    """The relative deviation between launches, estimated from their range, and their number."""
-    spread = profile.spread.get(function, {}).get(metric) if profile else None
-    if profile is None or spread is None:
+    """The relative deviation between launches, and as how many of them it counts."""
+    if profile is None:
         return 0.0, 1
-    launches = max(2, min(profile.forwards, len(_RANGES) + 1))
-    return 2 * half_range(spread) / _RANGES[launches - 2], launches
+    known = profile.deviation.get(function, {}).get(metric, 0.0)
+    return known, max(1, min(profile.forwards, MOST_LAUNCHES))

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 LEAST_TIMED_SHARE = 0.33
 # The same, of the baseline's own share: twice as fast by the events alone is still believed.
 LEAST_OF_BASELINES_SHARE = 0.4
+# Of fewer profiled calls nobody can say how far they spread.
+LEAST_FORWARDS = 6
 
 
 def timing_fault(timing: Timing) -> str:
@@ -67,13 +69,12 @@ def _timed_share(result: Result) -> float | None:
 
 def launches_fault(profile: Profile | None) -> str:
     """Fewer profiled calls than the gate itself makes: too few to know how far they spread."""
-    forwards = metrics.PROCESSES * metrics.FORWARDS
     if profile is None:
         return "the measurement does not say how its launches were profiled"
-    if profile.processes < metrics.PROCESSES or profile.forwards < forwards:
+    if profile.processes < metrics.PROCESSES or profile.forwards < LEAST_FORWARDS:
         return (
-            f"{profile.forwards} forward calls in {profile.processes} processes were profiled, the "
-            f"gate profiles {forwards} in {metrics.PROCESSES}"
+            f"{profile.forwards} forward calls in {profile.processes} processes were profiled, "
+            f"which is less than {LEAST_FORWARDS} in {metrics.PROCESSES}"
         )
     return ""
 
@@ -86,7 +87,7 @@ def spread_fault(
     Below the lowest it only looks worse than it was, which gains nothing.
     """
     seen = profile.spread.get(function, {}).get(metric)
-    if seen is None:
+    if seen is None or metric not in profile.deviation.get(function, {}):
         return f"nothing says how far {metric} of {function} spread"
     low, high = seen
     if low > high or measured[metric] > high:

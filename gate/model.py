@@ -139,13 +139,15 @@ class Profile:
     """How the `ncu` block was made.
 
     `launches` counts, for each JIT function, its launches in one forward call; `spread` holds the
-    lowest and the highest value seen over `forwards` profiled calls in `processes` processes.
+    lowest and the highest value seen over `forwards` profiled calls in `processes` processes, and
+    `deviation` the relative deviation between calls of the metrics that may gate.
     """
 
     processes: int
     forwards: int
     launches: Mapping[str, int]
     spread: Mapping[str, Mapping[str, tuple[float, float]]]
+    deviation: Mapping[str, Mapping[str, float]]
     clock_control: str
     cache_control: str
     replay_mode: str

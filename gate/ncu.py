@@ -139,12 +139,13 @@ def _summary(
     """One workload's figures from all its processes."""
     refuse_other_counts(measured)
     calls = [call for forwards in measured for call in forwards]
-    block, spread = merge(calls, names)
-    return block, Profile(
+    merged = merge(calls, names)
+    return merged.block, Profile(
         processes=len(measured),
         forwards=len(calls),
         launches=counts(calls[0]),
-        spread=spread,
+        spread=merged.spread,
+        deviation=merged.deviation,
         clock_control=CLOCK_CONTROL,
         cache_control=CACHE_CONTROL,
         replay_mode=REPLAY_MODE,

@@ -6,15 +6,15 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from gate.metrics import DURATION, REQUIRED, combine, summarise
+from gate.model import GATED_METRICS, NcuBlock
 from gate.ncu_failures import Failure, ProfilingFailed
+from gate.stats import robust_deviation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-
-    from gate.model import NcuBlock
 
 # The worker launches this before every forward call and after the last, so that what belongs to
 # which call is seen in the report itself. NVTX ranges would miss launches from other threads.
@@ -26,6 +26,8 @@ DIFFER = "launches_differ"
 NO_TRITON = "triton_kernel_not_launched"
 
 MAX_IDENTIFIER = 200
+# A deviation is known to a few per cent of itself.
+DEVIATION_DIGITS = 5
 # How many different kernels a message lists.
 LISTED = 20
 
@@ -110,10 +112,16 @@ def refuse_other_counts(processes: Sequence[Sequence[Forward]]) -> None:
     _refuse_different([forwards[0] for forwards in processes])
 
 
-def merge(
-    forwards: Sequence[Forward], metrics: Sequence[str]
-) -> tuple[NcuBlock, dict[str, dict[str, tuple[float, float]]]]:
-    """The median over all forward calls of each function's metrics, and their spread.
+class Merged(NamedTuple):
+    """Each function's metrics over all forward calls: median, extremes, and robust deviation."""
+
+    block: NcuBlock
+    spread: dict[str, dict[str, tuple[float, float]]]
+    deviation: dict[str, dict[str, float]]
+
+
+def merge(forwards: Sequence[Forward], metrics: Sequence[str]) -> Merged:
+    """The figures of all forward calls in one.
 
     Raises ProfilingFailed where a required metric has no finite value in one of the launches. An
     optional one is then left out, for every function.
@@ -121,12 +129,19 @@ def merge(
     usable = _usable(forwards, metrics)
     block: NcuBlock = {}
     spread: dict[str, dict[str, tuple[float, float]]] = {}
+    deviation: dict[str, dict[str, float]] = {}
     for function in counts(forwards[0]):
         own = [[x for x in forward if identifier(x.name) == function] for forward in forwards]
-        summaries = {name: summarise(name, [_combined(name, x) for x in own]) for name in usable}
+        values = {name: [_combined(name, x) for x in own] for name in usable}
+        summaries = {name: summarise(name, seen) for name, seen in values.items()}
         block[function] = {name: middle for name, (middle, _) in summaries.items()}
         spread[function] = {name: bounds for name, (_, bounds) in summaries.items()}
-    return block, spread
+        deviation[function] = {
+            name: round(robust_deviation(values[name]), DEVIATION_DIGITS)
+            for name in GATED_METRICS
+            if name in values
+        }
+    return Merged(block, spread, deviation)
 
 
 def _combined(metric: str, launches: Sequence[Launch]) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cache
-from statistics import fmean
+from statistics import fmean, quantiles
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,6 +16,8 @@ _BISECTIONS = 80
 _WIDEST_QUANTILE = 1024.0
 _CONTINUED_FRACTION_TERMS = 60
 _TINY = 1e-300
+# The quartiles of the normal distribution are so many deviations apart.
+_NORMAL_QUARTILES = 1.349
 _ROUNDING = 1e-6
 
 
@@ -69,10 +71,16 @@ def _squares(values: Sequence[float]) -> float:
     return math.fsum((v - mean) ** 2 for v in values)
 
 
-def half_range(spread: tuple[float, float]) -> float:
-    """Half of the distance from the lowest to the highest value, relative to their middle."""
-    low, high = spread
-    return (high - low) / (high + low) if high + low > 0 else 0.0
+def robust_deviation(values: Sequence[float]) -> float:
+    """The relative deviation of positive values that a few outliers do not move.
+
+    The distance of the quartiles over 1.349, which is what it is for normal noise of deviation 1,
+    relative to the median; 0 for a median of 0, and for one value alone.
+    """
+    if len(values) == 1:
+        return 0.0
+    low, middle, high = quantiles(values, n=4)
+    return (high - low) / _NORMAL_QUARTILES / middle if middle > 0 else 0.0
 
 
 @cache

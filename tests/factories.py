@@ -88,6 +88,7 @@ def profile(*functions, spread=0.001, launches=None, metrics=METRICS):
         forwards=12,
         launches=launches or dict.fromkeys(names, 1),
         spread={name: spread_of(metrics, spread) for name in names},
+        deviation={name: dict.fromkeys(GATED_METRICS[1:], spread) for name in names},
         clock_control="none",
         cache_control="all",
         replay_mode="kernel",

@@ -27,17 +27,6 @@ KERNEL = "depthwise_conv_h"
 FAILED = NotMeasured(status="failed", reason="counter_permission", message="no counters: mend so")
 
 
-def half_as_noisy(result):
-    spread = {
-        function: {
-            metric: tuple((bound + result.ncu[function][metric]) / 2 for bound in bounds)
-            for metric, bounds in metrics.items()
-        }
-        for function, metrics in result.profile.spread.items()
-    }
-    return replace(result.profile, spread=spread)
-
-
 class Card:
     """What the steps answer; a test changes one of them."""
 
@@ -47,8 +36,6 @@ class Card:
         self.violations = ()
         self.asked = []
         self.meanwhile = lambda _step, _folder: None
-        # It was recorded with launches that spread wider than those of a baseline may.
-        self.change("small", profile=half_as_noisy(self.results["small"]))
 
     def analyse(self, folder, workloads, *, target, timeout_s):
         self.asked.append(("static", target))

@@ -1,6 +1,7 @@
 """`gate judge` as a person or a workflow runs it: exit codes, reports, hostile files."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -92,6 +93,34 @@ def test_planted_changes_of_a_stored_baseline(
     run.write_text(json.dumps(plant(json.loads(file.read_text()), factor, metric)))
     answer = judged(run)
     assert answer.exit_code == exit_code, answer.output
+
+
+TRADE_OFF = ROOT / "tests" / "data" / "h100" / "trade_off"
+
+
+@pytest.fixture
+def hidden_work(project):
+    """Recorded on an H100: a kernel with useless instructions that memory hid, as the baseline."""
+    folder = project.root / "baselines" / "nvidia-h100-80gb-hbm3"
+    folder.mkdir(parents=True)
+    shutil.copy(TRADE_OFF / "baseline.json", folder / "depthwise_conv_h.json")
+
+
+def test_useless_instructions_removed_are_a_trade_off_that_somebody_signs(project, hidden_work):
+    answer = judged(TRADE_OFF / "candidate.json")
+    assert answer.exit_code == 3
+    assert "SM throughput -36.6 %" in answer.output.splitlines()[0]
+    text = " ".join(answer.output.split())
+    assert "(trade_off)" in text
+    assert "instructions -36.4 %, DRAM | bytes -0.1 %, profiled time -0.8 %" in text
+    assert "--accept-regression" in text
+
+
+def test_a_project_may_take_trade_offs_without_a_word(project, hidden_work):
+    (project.root / "pyproject.toml").write_text('[tool.gate]\non_trade_off = "warn"\n')
+    answer = judged(TRADE_OFF / "candidate.json")
+    assert answer.exit_code == 0
+    assert "trade_off" in answer.output
 
 
 def test_a_regression_says_what_broke_by_how_much_and_what_to_type(project, stored):

@@ -158,21 +158,30 @@ def test_values_are_medians_over_calls_of_what_each_call_adds_up_to():
         (launch(duration=100.0, **{SM_THROUGHPUT: 50.0}), launch(duration=300.0)),
         (launch(duration=100.0, **{SM_THROUGHPUT: 30.0}), launch(duration=200.0)),
     ]
-    block, spread = merge(calls, NAMES)
+    block, spread, _ = merge(calls, NAMES)
     assert block["conv_kernel"][DURATION] == 400
     assert spread["conv_kernel"][DURATION] == (300, 400)
     assert block["conv_kernel"][SM_THROUGHPUT] == pytest.approx((30 * 100 + 10 * 200) / 300, 1e-5)
     assert spread["conv_kernel"][SM_THROUGHPUT] == (10.0, 20.0)
 
 
+def test_one_outlier_among_the_calls_moves_no_deviation():
+    steady = [
+        (launch(**{SM_THROUGHPUT: value}),)
+        for value in (30.0, 30.1, 29.9, 30.0, 30.1, 29.9, 30.0, 30.05)
+    ]
+    *_, deviation = merge([*steady, (launch(**{SM_THROUGHPUT: 60.0}),)], NAMES)
+    assert 0.001 < deviation["conv_kernel"][SM_THROUGHPUT] < 0.006
+
+
 def test_a_grid_size_given_as_a_float_comes_out_whole():
-    block, spread = merge([(launch(grid=130_560.0),)] * 3, NAMES)
+    block, spread, _ = merge([(launch(grid=130_560.0),)] * 3, NAMES)
     assert type(block["conv_kernel"][GRID_SIZE]) is int
     assert spread["conv_kernel"][GRID_SIZE] == (130_560, 130_560)
 
 
 def test_foreign_functions_have_an_entry_of_their_own():
-    block, spread = merge([(launch(FILL), launch("conv_kernel"))] * 3, NAMES)
+    block, spread, _ = merge([(launch(FILL), launch("conv_kernel"))] * 3, NAMES)
     assert (
         block.keys()
         == spread.keys()
@@ -181,7 +190,7 @@ def test_foreign_functions_have_an_entry_of_their_own():
 
 
 def test_the_block_is_one_that_the_documents_take():
-    block, _ = merge([(launch(FILL), launch("conv_kernel"))] * 3, NAMES)
+    block, *_ = merge([(launch(FILL), launch("conv_kernel"))] * 3, NAMES)
     assert list(schema_errors("ncu_metrics", block)) == []
 
 
@@ -197,7 +206,7 @@ def test_a_required_metric_without_a_value_fails_and_is_named(metric, fault):
 
 def test_an_optional_metric_that_one_launch_lacks_is_left_out_of_all():
     calls = [(launch("a"), launch("b", faults={OPTIONAL: NOT_A_NUMBER}))] * 3
-    block, spread = merge(calls, NAMES)
+    block, spread, _ = merge(calls, NAMES)
     assert all(OPTIONAL not in values for values in (*block.values(), *spread.values()))
     assert block["a"][DRAM_THROUGHPUT] == 10.0
 
@@ -209,7 +218,7 @@ def test_a_metric_that_nobody_answered_for_counts_as_missing():
 
 @given(st.lists(st.floats(1, 1e12), min_size=1, max_size=12))
 def test_a_value_lies_in_its_spread(durations):
-    block, spread = merge([(launch(duration=value),) for value in durations], NAMES)
+    block, spread, _ = merge([(launch(duration=value),) for value in durations], NAMES)
     for metric, (low, high) in spread["conv_kernel"].items():
         assert low <= block["conv_kernel"][metric] <= high
 

@@ -108,7 +108,7 @@ def test_a_recorded_report_gives_every_required_metric(file):
     launches = read_report(file, NAMES)
     forwards = sum(x.name == BOUNDARY for x in launches) - 1
     (calls,) = split(launches, forwards, 1)
-    block, _ = merge(calls, NAMES)
+    block, *_ = merge(calls, NAMES)
     for values in block.values():
         assert values.keys() >= REQUIRED
         assert type(values[GRID_SIZE]) is int

@@ -1,10 +1,11 @@
 import math
+import random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gate.stats import half_range, log_deviation, log_ratio, student_quantile
+from gate.stats import log_ratio, robust_deviation, student_quantile
 
 DURATIONS = st.lists(
     st.floats(min_value=1.0, max_value=1e12, allow_nan=False), min_size=2, max_size=20
@@ -57,7 +58,17 @@ def test_the_order_of_processes_does_not_matter(base, cand):
     assert forward.high == pytest.approx(backward.high, abs=1e-6)
 
 
-def test_spread_measures():
-    assert half_range((99.0, 101.0)) == pytest.approx(0.01)
-    assert half_range((0.0, 0.0)) == 0.0
-    assert log_deviation([100.0, 101.0]) == pytest.approx(0.00704, abs=1e-4)
+@pytest.mark.parametrize("outliers", [(), (300.0,)])
+def test_a_robust_deviation_is_that_of_the_noise_whatever_one_outlier_does(outliers):
+    draw = random.Random(1)
+    found = [
+        robust_deviation([100 * math.exp(draw.gauss(0, 0.01)) for _ in range(12)] + [*outliers])
+        for _ in range(2000)
+    ]
+    assert 0.0095 < sum(found) / len(found) < 0.0125
+
+
+def test_what_does_not_move_has_no_deviation():
+    assert robust_deviation([3.0] * 6) == 0.0
+    assert robust_deviation([0.0] * 6) == 0.0
+    assert robust_deviation([3.0]) == 0.0

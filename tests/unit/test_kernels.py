@@ -277,7 +277,8 @@ def test_a_definition_is_the_references_and_not_the_kernels(tmp_path):
     before = folder.definition(workload)
     folder.kernel_file.write_text("x = 1")
     assert folder.definition(workload) == before
-    folder.reference_file.write_text("# a comment\n")
+    text = folder.reference_file.read_text()
+    folder.reference_file.write_text(text + "\n# a comment\n")
     assert folder.definition(workload) == before
     folder.reference_file.write_text("x = 1")
     assert folder.definition(workload) != before

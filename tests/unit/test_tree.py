@@ -12,7 +12,7 @@ def folder(tmp_path):
     path = tmp_path / "kernels" / "conv"
     path.mkdir(parents=True)
     (path / "kernel.py").write_text("# a kernel\n")
-    (path / "reference.py").write_text("x = 1\n")
+    (path / "reference.py").write_text("Model = get_inputs = get_init_inputs = 1\n")
     (path / "data").mkdir()
     (path / "data" / "weights.txt").write_text("1")
     (path / "__pycache__").mkdir()

@@ -111,8 +111,8 @@ def test_messages_name_the_users_path(tree):
 def test_every_folder_is_copied_before_any_runs(folder, tmp_path):
     other = tmp_path / "kernels" / "other"
     other.mkdir()
-    for name in ("kernel.py", "reference.py"):
-        (other / name).write_text("")
+    (other / "kernel.py").write_text("")
+    (other / "reference.py").write_text("Model = get_inputs = get_init_inputs = 1\n")
     with private_copies([folder, load_folder(other)]) as (_first, second):
         (other / "kernel.py").write_text("evil")
         assert second.copy.source() == ""

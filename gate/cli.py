@@ -175,8 +175,16 @@ def baseline() -> None:
 @measuring_options
 @click.option("--reason", help="Why the baseline changes; it is stored and reviewed.")
 @click.option("--accept-regression", is_flag=True, help="Store it although it is worse.")
+@click.option(
+    "--new-anchor", is_flag=True, help="Store it although it crept beyond the cap from its best."
+)
 def baseline_refresh(
-    kernels: tuple[str, ...], reason: str | None, *, accept_regression: bool, **asked: Any
+    kernels: tuple[str, ...],
+    reason: str | None,
+    *,
+    accept_regression: bool,
+    new_anchor: bool,
+    **asked: Any,
 ) -> None:
     """Measure KERNELS at this commit and store the result as their baselines."""
     from gate.check import baselines_for
@@ -205,6 +213,7 @@ def baseline_refresh(
         commit=commit,
         reason=reason,
         accept_regression=accept_regression,
+        new_anchor=new_anchor,
     ):
         if proposal.before:
             click.echo(proposal.diff())

@@ -31,6 +31,7 @@ class Config:
     runtime_tolerance: float = 0.01
     throughput_tolerance: float = 0.02
     on_trade_off: Literal["fail", "warn"] = "fail"
+    creep_cap: float = 0.10
     processes: int | None = None
     correctness_timeout_s: float = 300.0
     timing_timeout_s: float = 300.0

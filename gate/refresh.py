@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from statistics import median
+from typing import TYPE_CHECKING, cast
 
 from gate.check import rules_of
 from gate.compare import MAX_RUNTIME_TOLERANCE, MAX_THROUGHPUT_TOLERANCE
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from gate.baselines import Snapshot
     from gate.config import Config
     from gate.kernels import KernelFolder
+    from gate.model import Result
 
 MAX_LISTED = 5
 MAX_REASON = 2000
@@ -80,6 +82,7 @@ def propose(
     commit: str,
     reason: str,
     accept_regression: bool,
+    new_anchor: bool = False,
 ) -> tuple[Proposal, ...]:
     """One proposal a kernel, or RefusedBaseline for the first that must not be stored."""
     return tuple(
@@ -95,6 +98,7 @@ def propose(
                 anchors={},
             ),
             accept_regression=accept_regression,
+            new_anchor=new_anchor,
         )
         for folder in folders
     )
@@ -107,15 +111,16 @@ def _propose_one(
     *,
     info: BaselineInfo,
     accept_regression: bool,
+    new_anchor: bool,
 ) -> Proposal:
     (kernel,) = measured.scope.kernels
     before = baselines.load(kernel)
-    anchors = _anchors(measured, info, before)
-    baseline = replace(measured, baseline=replace(info, anchors=anchors))
-    _refuse_unfit(_against(baseline, baseline, config), kernel)
+    _refuse_unfit(_against(measured, measured, config), kernel)
     verdict = _against(measured, before, config) if before else None
     if verdict:
         verdict = _accepted(verdict) if accept_regression else _refuse_hidden(verdict, kernel)
+    anchors = _anchors(measured, before, info, cap=config.creep_cap, new=new_anchor)
+    baseline = replace(measured, baseline=replace(info, anchors=anchors))
     file = baselines.folder / f"{kernel}.json"
     return Proposal(file=file, baseline=baseline, before=before, verdict=verdict)
 
@@ -191,20 +196,42 @@ def _accepted(verdict: Verdict) -> Verdict:
 
 
 def _anchors(
-    measured: Measurement, info: BaselineInfo, before: Measurement | None
+    measured: Measurement, before: Measurement | None, info: BaselineInfo, *, cap: float, new: bool
 ) -> dict[str, Mapping[str, Anchor]]:
-    """The best runtime that each workload ever had, carried from baseline to baseline."""
+    """The best runtime that each workload ever had, carried from baseline to baseline.
+
+    Raises RefusedBaseline for a runtime beyond its anchor by more than `cap`, unless a `new` anchor
+    is wanted: many small steps, each within its tolerance, are one large one.
+    """
     known = before.baseline.anchors if before and before.baseline else {}
+    stored = {result.workload: result for result in before.results} if before else {}
     anchors: dict[str, Mapping[str, Anchor]] = {}
     for result in measured.results:
         if not isinstance(result.timing, Timing):
             continue
-        ordered = sorted(result.timing.process_medians_ns)
-        ours = Anchor(value=ordered[len(ordered) // 2], commit=info.commit, date=info.date)
-        theirs = known.get(result.workload, {}).get(RUNTIME)
-        best = theirs if theirs and theirs.value <= ours.value else ours
+        value = median(result.timing.process_medians_ns)
+        ours = Anchor(value=value, commit=info.commit, date=info.date)
+        best = known.get(result.workload, {}).get(RUNTIME)
+        if best is None or not _comparable(stored.get(result.workload), result):
+            best = ours
+        elif value > best.value * (1 + cap) and not new:
+            raise RefusedBaseline(
+                f"{result.kernel}/{result.workload} has crept {value / best.value - 1:+.1%} from "
+                f"its best ({best.commit[:12]}, {best.date}), and {cap:.0%} is the cap",
+                hint="if that is meant: --new-anchor, and why in --reason",
+            )
+        elif value > best.value * (1 + cap) or value < best.value:
+            best = ours
         anchors[result.workload] = {RUNTIME: best}
     return anchors
+
+
+def _comparable(stored: Result | None, measured: Result) -> bool:
+    """Whether both time the same thing in the same way."""
+    if stored is None or not isinstance(stored.timing, Timing):
+        return False
+    same = stored.definition == measured.definition and stored.signature == measured.signature
+    return same and stored.timing.method == cast("Timing", measured.timing).method
 
 
 def require_reason(reason: str) -> str:

@@ -4,6 +4,7 @@ Only the edges are stand-ins (NVML, the workers, ncu); plan, assembly, baselines
 exit codes are the real ones.
 """
 
+import hashlib
 import json
 import shutil
 from dataclasses import replace
@@ -19,6 +20,7 @@ from gate.errors import MachineUnfit
 from gate.model import SM_THROUGHPUT, Correctness, NotMeasured, Violation
 from gate.ncu import NcuOutcome
 from gate.sampling import Sampled
+from gate.sequential import CALIBRATION
 from gate.static import StaticOutcome, analyse
 
 ROOT = Path(__file__).parents[2]
@@ -120,6 +122,47 @@ def test_an_unchanged_kernel_passes_and_every_step_ran(repository, card):
     assert card.asked[0] == ("static", "sm_90")
     assert json.loads(Path("verdict.json").read_text())["not_checked"] == []
     assert gate("judge", "run.json", "--all").exit_code == 0
+
+
+def timing_rules(card):
+    return dict(card.asked)["timing"]
+
+
+def test_timing_knows_the_baseline_and_the_base_revisions_kernel(repository, card):
+    repository.git("branch", "-M", "main")
+    commit = repository.git("rev-parse", "HEAD")
+    file = repository.root / "kernels" / KERNEL / "kernel.py"
+    source = file.read_bytes()
+    file.write_bytes(source + b"# changed\n")
+    gate("check")
+    rules = timing_rules(card)
+    assert (rules.base.commit, rules.base.kernel_sha256) == (
+        *(commit, hashlib.sha256(source).hexdigest()),
+    )
+    assert set(rules.stored) == {"flagship", "medium", "small"}
+    assert (rules.processes, rules.suspect, rules.floor) == (None, "", 0.01)
+
+
+def test_what_was_asked_for_reaches_the_timing(repository, card):
+    gate("check", "--processes", "7", "--base", "HEAD")
+    assert timing_rules(card).processes == 7
+    answer = gate("check", "--base", "nowhere")
+    assert answer.exit_code == 7
+    assert "nowhere" in answer.output
+    card.asked.clear()
+    refresh()
+    assert timing_rules(card).processes == CALIBRATION
+
+
+def test_figures_of_another_toolchain_decide_nothing_and_suspect_all(repository, card, monkeypatch):
+    tools = replace(RECORDED.environment.toolchain, triton="9.9")
+    other = replace(RECORDED.environment, toolchain=tools)
+    monkeypatch.setattr(measure, "read_environment", lambda *_a, **_k: other)
+    answer = gate("check")
+    assert answer.exit_code == 6
+    assert "other_toolchain" in answer.output
+    assert timing_rules(card).stored == {}
+    assert "triton" in timing_rules(card).suspect
 
 
 def test_a_kernel_that_vanished_is_missed_unless_only_others_were_asked_for(repository, card):
@@ -225,18 +268,23 @@ def test_a_card_without_baselines_ends_with_7_and_the_refresh_command(
 
 
 def test_a_refresh_is_refused_where_it_would_hide_something_and_says_how_to_go_on(repository, card):
-    card.slow_down(1.2)
+    card.slow_down(1.08)
     answer = refresh()
     assert answer.exit_code == 3
     assert "--accept-regression" in answer.output
     assert refresh("--accept-regression").exit_code == 0
+    card.slow_down(1.08)
+    crept = refresh("--accept-regression")
+    assert crept.exit_code == 3
+    assert "has crept" in crept.output
+    assert refresh("--accept-regression", "--new-anchor").exit_code == 0
     assert gate("check").exit_code == 0
     changed = repository.git("status", "--porcelain")
     assert changed == f"M baselines/nvidia-h100-80gb-hbm3/{KERNEL}.json"
 
 
 def test_a_refresh_that_was_told_to_accept_says_what_it_accepted(repository, card):
-    card.slow_down(1.2)
+    card.slow_down(1.08)
     answer = refresh("--accept-regression")
     assert "FAILED" not in answer.output
     assert "3 changes accepted" in answer.output

@@ -33,7 +33,7 @@ def folder(project):
     return KernelFolder(name="conv", path=path, workloads=(Workload(name="flagship"),))
 
 
-def proposed(project, folder, candidate, *, accept=False):
+def proposed(project, folder, candidate, *, accept=False, new_anchor=False):
     (proposal,) = propose(
         candidate,
         [folder],
@@ -42,6 +42,7 @@ def proposed(project, folder, candidate, *, accept=False):
         commit=COMMIT,
         reason="because",
         accept_regression=accept,
+        new_anchor=new_anchor,
     )
     return proposal
 
@@ -80,7 +81,7 @@ def test_a_worse_result_needs_to_be_accepted(project, folder):
         proposed(project, folder, slower(1.2))
     assert refusal.value.exit_code is ExitCode.REGRESSED
     assert "--accept-regression" in refusal.value.hint
-    accepted = proposed(project, folder, slower(1.2), accept=True)
+    accepted = proposed(project, folder, slower(1.2), accept=True, new_anchor=True)
     assert '-          "process_medians_ns"' not in accepted.diff()
     assert "427800.0" in accepted.diff()
 
@@ -161,7 +162,7 @@ def test_the_most_severe_of_several_is_what_is_refused(project, folder):
 
 def test_an_accepted_regression_is_printed_as_accepted(project, folder):
     store(project, folder, measurement())
-    verdict = proposed(project, folder, slower(1.2), accept=True).verdict
+    verdict = proposed(project, folder, slower(1.2), accept=True, new_anchor=True).verdict
     runtime = next(f for f in verdict.findings if f.subject == RUNTIME)
     assert (verdict.exit_code, runtime.status) == (ExitCode.PASSED, Status.ACCEPTED)
     assert "runtime rose by 20.0 %" in runtime.reason.message
@@ -183,6 +184,45 @@ def test_the_anchor_stays_at_the_best(project, folder):
     assert creeping.baseline.baseline.anchors["flagship"][RUNTIME].value == 356_500.0
     faster = proposed(project, folder, slower(0.9))
     assert faster.baseline.baseline.anchors["flagship"][RUNTIME].value == pytest.approx(320_850.0)
+
+
+def anchor(proposal):
+    return proposal.baseline.baseline.anchors["flagship"][RUNTIME].value
+
+
+def test_many_small_steps_are_one_large_one(project, folder):
+    """Each refresh is accepted as it stands; the sum of them needs a word of its own."""
+    store(project, folder, measurement())
+    for factor in (1.04, 1.08):
+        assert anchor(proposed(project, folder, slower(factor), accept=True)) == 356_500.0
+        stored(project).write(proposed(project, folder, slower(factor), accept=True).baseline)
+    with pytest.raises(RefusedBaseline, match=r"crept \+12.0% from its best") as refusal:
+        proposed(project, folder, slower(1.12), accept=True)
+    assert "--new-anchor" in refusal.value.hint
+    assert refusal.value.exit_code is ExitCode.REGRESSED
+    meant = proposed(project, folder, slower(1.12), accept=True, new_anchor=True)
+    assert anchor(meant) == pytest.approx(356_500.0 * 1.12)
+
+
+def test_a_new_anchor_is_set_for_what_crept_alone(project, folder):
+    store(project, folder, measurement())
+    assert anchor(proposed(project, folder, slower(1.005), new_anchor=True)) == 356_500.0
+
+
+def test_the_cap_is_the_projects_to_choose(project, folder):
+    (project.root / "pyproject.toml").write_text("[tool.gate]\ncreep_cap = 0.03\n")
+    store(project, folder, measurement())
+    with pytest.raises(RefusedBaseline, match="3% is the cap"):
+        proposed(project, folder, slower(1.04), accept=True)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"definition": "e" * 64}, {"signature": ("float32[1]",)}, {"timing": timing(method="events")}],
+)
+def test_what_was_another_workload_leaves_no_anchor(project, folder, changes):
+    store(project, folder, measurement(result(**changes)))
+    assert anchor(proposed(project, folder, slower(1.5), accept=True)) == pytest.approx(534_750.0)
 
 
 @pytest.mark.parametrize(

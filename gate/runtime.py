@@ -18,7 +18,7 @@ from gate.compare import MAX_RUNTIME_TOLERANCE, status_of, tolerance_of
 from gate.errors import ExitCode
 from gate.model import RUNTIME, Comparison, NotMeasured, Reason, Status
 from gate.sequential import CONFIDENCE
-from gate.stats import Interval, log_deviation, log_ratio
+from gate.stats import Interval, log_deviation, log_ratio, student_quantile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,7 +53,8 @@ def compare_with_stored(
     deviation = log_deviation(stored)
     session = SESSION + SESSION_NOISE_SHARE * deviation
     # What a baseline of few processes cannot even prove of itself is not asked of a candidate.
-    provable = log_ratio(stored, stored, confidence=CONFIDENCE).widened(session).high
+    error = deviation * math.sqrt(2 / len(stored))
+    provable = student_quantile(0.5 + CONFIDENCE / 2, 2 * len(stored) - 2) * error + session
     noise = max(NOISE_FACTOR * deviation, math.expm1(provable)) + SESSION
     interval = log_ratio(stored, candidate, confidence=CONFIDENCE).widened(session)
     tolerance, origin = tolerance_of(noise, floor=floor, most=MAX_RUNTIME_TOLERANCE)

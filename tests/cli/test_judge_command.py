@@ -95,6 +95,43 @@ def test_planted_changes_of_a_stored_baseline(
     assert answer.exit_code == exit_code, answer.output
 
 
+def beside_a_base(plain, candidate, base):
+    """The recorded run as on a machine so many times slower, with a base revision's kernel."""
+    plain = scaled_throughout(plain, candidate)
+    for one in plain["results"]:
+        if "method" in one["timing"]:
+            medians = one["timing"]["process_medians_ns"]
+            one["timing"]["base"] = {
+                "commit": "a" * 40,
+                "kernel_sha256": "b" * 64,
+                "process_medians_ns": [m / candidate * base for m in medians],
+                "candidate_medians_ns": medians,
+            }
+    return plain
+
+
+@pytest.mark.parametrize(
+    ("candidate", "base", "exit_code", "code"),
+    [
+        (1.2, 1.2, 6, "environment_drift"),
+        (1.2, 1.0, 3, "slower"),
+        (1.0, 1.0, 0, ""),
+        (1.0, 1.2, 0, ""),
+    ],
+)
+def test_a_slow_environment_in_both_arms_blames_nobody(
+    candidate, base, exit_code, code, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(ROOT)
+    run = tmp_path / "run.json"
+    plain = json.loads((ROOT / "tests" / "data" / "h100" / "measurement.json").read_text())
+    run.write_text(json.dumps(beside_a_base(plain, candidate, base)))
+    answer = judged(run)
+    assert answer.exit_code == exit_code, answer.output
+    assert code in answer.output
+    assert (exit_code == 3) == ("regressed" in answer.output)
+
+
 TRADE_OFF = ROOT / "tests" / "data" / "h100" / "trade_off"
 
 

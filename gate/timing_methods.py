@@ -38,7 +38,7 @@ SAMPLES_A_ROUND = 4
 # A forward call of a second has to do with fewer.
 ROUND_SECONDS = 1.0
 # One replay of a batch should be long against the events' resolution and short against a budget.
-BATCH_SECONDS = 0.015
+BATCH_SECONDS = 0.01
 MAX_BATCH = 200
 MAX_HELD_BATCH = 50
 ESTIMATING_CALLS = 3

@@ -117,7 +117,7 @@ def test_a_queue_that_was_let_go_early_is_not_held(monkeypatch, released):
         assert prepared.round(2) == [0.5e6] * 2
 
 
-@pytest.mark.parametrize(("seconds", "batch"), [(1e-5, 200), (0.003, 5), (1.0, 1)])
+@pytest.mark.parametrize(("seconds", "batch"), [(1e-5, 200), (0.002, 5), (1.0, 1)])
 def test_a_batch_is_long_enough_and_not_longer(clock, monkeypatch, seconds, batch):
     monkeypatch.setattr(methods, "_synchronize", lambda: None)
     assert methods.estimate_batch(lambda: clock(seconds)) == batch

@@ -189,9 +189,7 @@ def _too_noisy(finding: Finding, comparison: Comparison) -> Finding:
         f"neither within nor beyond {_percent(comparison.tolerance)}"
     )
     # More processes narrow the interval of a median, never the range that ncu's launches spread.
-    again = f"gate check {kernel}"
-    runtime = finding.subject == RUNTIME
-    step = f"{again} --processes 20" if runtime else f"on a GPU that nothing else uses: {again}"
+    step = f"on a GPU that nothing else uses: gate check {kernel}"
     if comparison.tolerance_origin == "cap":
         code, step = "too_noisy_baseline", f"store a steadier baseline: {refresh_command(kernel)}"
         message += ", the most that the noise of its baseline may buy"

@@ -18,7 +18,13 @@ from gate.compare import MAX_RUNTIME_TOLERANCE, status_of, tolerance_of
 from gate.errors import ExitCode
 from gate.model import RUNTIME, Comparison, NotMeasured, Reason, Status
 from gate.sequential import CONFIDENCE
-from gate.stats import Interval, log_deviation, log_ratio, student_quantile
+from gate.stats import (
+    Interval,
+    log_deviation,
+    log_ratio,
+    processes_needed,
+    student_quantile,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,8 +56,7 @@ def compare_with_stored(
 
     `floor` is the least relative tolerance; the stored processes' deviation may buy more.
     """
-    deviation = log_deviation(stored)
-    session = SESSION + SESSION_NOISE_SHARE * deviation
+    deviation, session = log_deviation(stored), _session(stored)
     # What a baseline of few processes cannot even prove of itself is not asked of a candidate.
     error = deviation * math.sqrt(2 / len(stored))
     provable = student_quantile(0.5 + CONFIDENCE / 2, 2 * len(stored) - 2) * error + session
@@ -59,6 +64,11 @@ def compare_with_stored(
     interval = log_ratio(stored, candidate, confidence=CONFIDENCE).widened(session)
     tolerance, origin = tolerance_of(noise, floor=floor, most=MAX_RUNTIME_TOLERANCE)
     return _comparison((stored, candidate), interval, tolerance, origin)
+
+
+def _session(stored: Sequence[float]) -> float:
+    """What another session may differ by, in logarithms."""
+    return SESSION + SESSION_NOISE_SHARE * log_deviation(stored)
 
 
 def compare_in_turn(
@@ -115,7 +125,23 @@ def judge_runtime(stored: Result, candidate: Result, *, floor: float, moved: str
         moved = moved or _clock_moved(theirs, ours)
     if moved:
         return _drift(finding, f"{moved}: nothing is proven about the kernel")
-    return _stale(finding) if status is Status.IMPROVED else finding
+    return _explained(finding, theirs.process_medians_ns, ours.process_medians_ns)
+
+
+def _explained(finding: Finding, stored: Sequence[float], candidate: Sequence[float]) -> Finding:
+    """What an improvement hides, and how many processes would decide what is open."""
+    if finding.status is Status.IMPROVED:
+        return _stale(finding)
+    against = finding.comparison
+    if finding.status is not Status.INCONCLUSIVE or against is None:
+        return finding
+    room = abs(math.log1p(against.tolerance) - abs(math.log1p(against.change)))
+    half = room - _session(stored)
+    needed = processes_needed(stored, candidate, half=half, confidence=CONFIDENCE)
+    if needed is None:
+        return _with_message(finding, f"{finding.reason.message}; more processes would not tell")
+    told = _with_message(finding, f"{finding.reason.message}; about {needed} processes would tell")
+    return replace(told, next_step=f"gate check {finding.kernel} --processes {needed}")
 
 
 def judge_in_turn(candidate: Result, *, floor: float) -> Finding | None:

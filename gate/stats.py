@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+# As many as `--processes` takes.
+MOST_PROCESSES = 100
 # Bisection halves an interval of width 2^10 until it is below double precision.
 _BISECTIONS = 80
 _WIDEST_QUANTILE = 1024.0
@@ -49,6 +51,24 @@ def log_ratio(
     half = student_quantile(0.5 + confidence / 2, freedom) * math.sqrt(sum(squared))
     centre = fmean(cand) - fmean(base)
     return Interval(centre, centre - half, centre + half)
+
+
+def processes_needed(
+    baseline: Sequence[float], candidate: Sequence[float], *, half: float, confidence: float
+) -> int | None:
+    """How many processes of the candidate make `log_ratio`'s interval so narrow; None if too many.
+
+    That is where they go on spreading as they did. Beyond a hundred the baseline's own error is
+    what is left.
+    """
+    base, cand = (_squares([math.log(v) for v in x]) / (len(x) - 1) for x in (baseline, candidate))
+    for count in range(len(candidate) + 1, MOST_PROCESSES + 1):
+        squared = [base / len(baseline), cand / count]
+        freedom = _freedom(squared, (len(baseline) - 1, count - 1))
+        error = math.sqrt(sum(squared))
+        if student_quantile(0.5 + confidence / 2, freedom) * error <= half:
+            return count
+    return None
 
 
 def _freedom(squared: Sequence[float], each: Sequence[int]) -> float:

@@ -1,5 +1,6 @@
 """The verdict on runtime: against stored figures, and in turn with the base revision."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -134,6 +135,27 @@ def test_without_proof_that_the_machine_moved_it_is_not_accused():
     finding = judge_runtime(result(timing=timing(MEDIANS)), result(timing=undecided), floor=0.005)
     assert said(finding) == SAME
     assert "in turn with the base revision" in finding.reason.message
+
+
+def test_what_is_open_says_how_many_processes_would_tell():
+    noisy = (0.999, 1.0, 1.001, 0.9985, 1.0015)
+    stored = times(1.0, [356_500.0 * x for x in noisy * 4])
+    ours = times(1.0075, [356_500.0 * x for x in noisy])
+    finding = judge_runtime(result(timing=timing(stored)), result(timing=timing(ours)), floor=0.01)
+    assert finding.reason.code == "too_noisy"
+    needed = int(re.search(r"about (\d+) processes would tell", finding.reason.message)[1])
+    assert finding.next_step == f"gate check conv --processes {needed}"
+    many = times(1.0, ours * (needed // 5 + 1))
+    assert (
+        judge_runtime(result(timing=timing(stored)), result(timing=timing(many)), floor=0.01).status
+        is Status.UNCHANGED
+    )
+
+
+def test_what_no_number_of_processes_would_tell_says_so():
+    finding = judged(1.01)
+    assert "more processes would not tell" in finding.reason.message
+    assert "--processes" not in finding.next_step
 
 
 def test_a_stale_baseline_is_named_and_passes():

@@ -24,7 +24,7 @@ from gate.sampling import Lost, Order, TimedProcess
 from gate.timing import Worker
 
 SIZES = {"flagship": "large", "medium": "medium", "small": "small"}
-SHARES = {"flagship": (50, 100), "medium": (25, 50, 80), "small": (3, 6, 10)}
+SHARES = {"flagship": (45, 85), "medium": (16, 32), "small": (1, 2)}
 AT_A_TIME = 40
 UNCHANGED = "A"
 

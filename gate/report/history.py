@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from gate.history import Point, Series, Version
 
-MAX_REASON = 200
 MAX_WHY = 300
 BARS = "▁▂▃▄▅▆▇█"
 # Where the terminal's encoding has no bars.
@@ -27,15 +26,14 @@ NOTHING = "-"
 
 
 def render(histories: Iterable[tuple[str, Sequence[Version]]], console: Console) -> None:
-    """One block a baseline file: versions that do not read, then every series, oldest first."""
+    """One block a baseline file: versions with their reasons, then every series, oldest first."""
     shown = 0
     for file, versions in histories:
         console.print(Text(f"{name(file)}: {count(len(versions), 'version')}", style="bold"))
         if not versions:
             console.print(Text("it was never committed"))
         for version in versions:
-            if version.baseline is None:
-                console.print(Text(f"{_place(version)} does not read: {_why(version)}"))
+            console.print(Text(f"{_place(version)} {_about(version)}"), soft_wrap=True)
         for one in series(versions):
             console.print()
             console.print(_title(one, DIGITS if console.options.ascii_only else BARS))
@@ -64,9 +62,8 @@ def _table(one: Series) -> Table:
         table.add_column(heading, no_wrap=True)
     for heading in ("value", "change", "from best"):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("reason", overflow="fold")
     for point in one.points:
-        table.add_row(*_place(point.version).split(), *_figures(point, one.unit), _reason(point))
+        table.add_row(*_place(point.version).split(), *_figures(point, one.unit))
     return table
 
 
@@ -76,15 +73,12 @@ def _figures(point: Point, unit: str) -> tuple[str, str, str]:
     return quantity(point.value, unit), "redefined" if point.redefined else moved, from_best
 
 
-def _reason(point: Point) -> Text:
-    assert point.version.baseline
-    assert point.version.baseline.baseline
-    return Text(one_line(point.version.baseline.baseline.reason, MAX_REASON))
-
-
 def _place(version: Version) -> str:
     return f"{version.commit[:12]} {version.date[:10]}"
 
 
-def _why(version: Version) -> str:
-    return one_line(version.unreadable, MAX_WHY)
+def _about(version: Version) -> str:
+    """Why it was stored, or why it cannot be read."""
+    if version.baseline is None or version.baseline.baseline is None:
+        return f"does not read: {one_line(version.unreadable, MAX_WHY)}"
+    return one_line(version.baseline.baseline.reason, MAX_WHY)

@@ -135,6 +135,10 @@ def _attributed(candidate: Result, finding: Finding, base: BaseTiming, moved: st
     of_turn = _of_turn(candidate, in_turn, base)
     if of_turn.status is Status.REGRESSED and finding.status is Status.REGRESSED and not moved:
         return _with_message(finding, f"{finding.reason.message}; {_turned(in_turn, base)}")
+    excused = of_turn.status in (Status.UNCHANGED, Status.IMPROVED) and against.low <= 0
+    if excused and not moved and against.change > against.tolerance:
+        # Wild where it is held against the baseline, and steady where it is not: no proof.
+        return _with_message(finding, f"{finding.reason.message}; {_turned(in_turn, base)}")
     # What differs from the stored figures by more than the code does is the machine's.
     drifted_away = against.low > 0 and in_turn.high < against.low
     agree = of_turn.status is not Status.INCONCLUSIVE and against.low > 0

@@ -172,11 +172,17 @@ def _drift(finding: Finding, message: str) -> Finding:
     )
 
 
-def drifted(finding: Finding, runtime: Finding | None) -> Finding:
-    """A throughput on a machine that moved (see `runtime`) accuses nobody either."""
-    if runtime is None or runtime.reason.code != "environment_drift" or finding.comparison is None:
+def drifted(finding: Finding, runtime: Finding | None, moved: str) -> Finding:
+    """A throughput on a machine that moved accuses nobody either.
+
+    `runtime` shows whether it did, or where that does not gate, the canary (`moved`).
+    """
+    if runtime is not None:
+        shown = runtime.reason.code == "environment_drift"
+        moved = "the machine moved, as its runtime shows" if shown else ""
+    if not moved or finding.comparison is None:
         return finding
-    return _drift(finding, f"{finding.reason.message}; the machine moved, as its runtime shows")
+    return _drift(finding, f"{finding.reason.message}; {moved}")
 
 
 def _stale(finding: Finding) -> Finding:

@@ -12,6 +12,7 @@ from gate.model import (
     GATED_METRICS,
     RUNTIME,
     SM_THROUGHPUT,
+    Canary,
     Comparison,
     Contract,
     Correctness,
@@ -544,3 +545,19 @@ def test_a_status_needs_the_whole_interval(metric, change, half, status):
 def test_nan_proves_nothing():
     nan = float("nan")
     assert status_of(RUNTIME, comparison(nan, nan)) is Status.INCONCLUSIVE
+
+
+@pytest.mark.parametrize("factor", [1.0, 0.8])
+def test_on_a_machine_that_moved_throughput_alone_proves_and_accuses_nothing(factor):
+    """Also where runtime, which would say so, does not gate."""
+
+    def on(seconds, document):
+        canary = Canary(copy_ns=(seconds,) * 3, compute_ns=(seconds,) * 3)
+        return replace(document, environment=replace(document.environment, canary=canary))
+
+    gates = (SM_THROUGHPUT,)
+    stored = on(100.0, baseline(result(gates=gates)))
+    ours = result(gates=gates, **moved((SM_THROUGHPUT, factor)))
+    answer = verdict(on(150.0, measurement(ours)), stored)
+    assert answer.exit_code is ExitCode.ENVIRONMENT
+    assert codes(answer) == {"environment_drift"}

@@ -25,7 +25,6 @@ from gate.timing import Worker
 
 SIZES = {"flagship": "large", "medium": "medium", "small": "small"}
 SHARES = {"flagship": (45, 85), "medium": (16, 32), "small": (1, 2)}
-AT_A_TIME = 40
 UNCHANGED = "A"
 
 
@@ -63,8 +62,8 @@ def main(out: Path, machine: str, count: int, planted: int, seconds: float) -> N
             )
             taken = []
             while orders and time.monotonic() - started < seconds:
-                batch, orders = orders[:AT_A_TIME], orders[AT_A_TIME:]
-                taken += worker.take(batch)
+                order = orders.pop()
+                taken.append((order, worker.take(order)))
     write(out, machine, gpu.name, taken)
     print(f"{len(taken)} processes in {time.monotonic() - started:.0f} s, {len(orders)} left out")
 

@@ -344,20 +344,7 @@ def measure_now(
     from gate.documents import validate
     from gate.progress import Progress
 
-    measurement = validate(steps.measure(folders, plan, config, Progress(), baselines.load))
-    for said in unknown_gpu(measurement):
-        click.echo(f"note: {said}", err=True)
-    return measurement
-
-
-def unknown_gpu(measurement: Measurement) -> tuple[str, ...]:
-    """What the verdict has no word on: compiled code does not gate where there is a GPU."""
-    from gate.model import NotMeasured
-    from gate.static import UNKNOWN_GPU
-
-    steps = (result.static for result in measurement.results)
-    gaps = (step for step in steps if isinstance(step, NotMeasured))
-    return tuple(dict.fromkeys(gap.message for gap in gaps if gap.reason == UNKNOWN_GPU))
+    return validate(steps.measure(folders, plan, config, Progress(), baselines.load))
 
 
 def write_measurement(file: Path, measurement: Measurement) -> None:

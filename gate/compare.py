@@ -28,7 +28,8 @@ SESSION_THROUGHPUT = 0.002
 # one passes. What is still proven within it passes; a noisier baseline is not stored at all.
 MAX_RUNTIME_TOLERANCE = 0.05
 MAX_THROUGHPUT_TOLERANCE = 0.10
-# ln of a change that no honest pair of percentages reaches: keeps every figure finite.
+# ln of a change that no honest pair of percentages reaches: keeps every figure finite. An interval
+# twice as wide leaves nothing proven, wherever its centre lies.
 _LARGEST = 30.0
 
 
@@ -50,7 +51,7 @@ def compare_throughput(
         _deviation(profile, function, metric) for _, profile in (baseline, candidate)
     )
     error = math.sqrt(own**2 / launches + theirs**2 / their_launches)
-    half = STANDARD_ERRORS * MEDIAN_PENALTY * error + SESSION_THROUGHPUT
+    half = min(STANDARD_ERRORS * MEDIAN_PENALTY * error + SESSION_THROUGHPUT, 2 * _LARGEST)
     # A quotient of two floats can leave their range, a difference of logarithms cannot.
     change = math.log(cand) - math.log(base)
     centre = max(-_LARGEST, min(_LARGEST, change))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from gate.correctness_run import blame_reference, draw, load, output_file, print_from
+from gate.findings import REFERENCE_AT_FAULT
 from gate.interpreter import sentence
 from gate.model import Correctness
 from gate.outputs import PLAIN_TENSOR, Facts, output_name, structural_fault
@@ -38,7 +39,7 @@ UNREPEATABLE = (
 )
 CONSTANT = "one number passes for the whole of {name}: these inputs prove little"
 CONSTANT_REFERENCE = (
-    "the reference is at fault, not the kernel: one number passes for all that it gives in every "
+    f"{REFERENCE_AT_FAULT}, not the kernel: one number passes for all that it gives in every "
     "call, so that a kernel which computes nothing would be right; change its inputs or sizes"
 )
 # Fewer values than these may agree by chance, such as a few sums behind a ReLU.

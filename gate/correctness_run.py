@@ -17,6 +17,7 @@ import torch
 
 from gate import interpreter
 from gate.errors import GateError
+from gate.findings import REFERENCE_BROKEN
 from gate.outputs import CaseReport, Report
 from gate.problem import (
     construct,
@@ -200,7 +201,7 @@ def blame_reference(error: BaseException) -> str:
     said = (
         str(error) if isinstance(error, GateError) else f"it raised {interpreter.sentence(error)}"
     )
-    return f"the reference cannot be run: {said}"
+    return f"{REFERENCE_BROKEN}cannot be run: {said}"
 
 
 def print_from(folder: Path, error: BaseException) -> None:

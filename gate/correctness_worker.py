@@ -8,7 +8,6 @@ workload's alone, and the supervisor writes the answer that the parent reads.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import faulthandler
 import json
 import multiprocessing
@@ -17,7 +16,6 @@ import resource
 import signal
 import sys
 import tempfile
-import time
 import traceback
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -33,7 +31,15 @@ from gate.correctness_run import MAX_OUTPUT_BYTES, REPORT, run
 from gate.interpreter import ADD_SIZES, MAX_SENTENCE
 from gate.model import Correctness
 from gate.outputs import read_report
-from gate.processes import TAIL_BYTES, allow_inspection, die_with_parent, signal_name
+from gate.processes import (
+    TAIL_BYTES,
+    allow_inspection,
+    die_with_parent,
+    end_orphans,
+    ends_within,
+    inherit_orphans,
+    signal_name,
+)
 from gate.trials import Device, Trial
 
 if TYPE_CHECKING:
@@ -43,14 +49,11 @@ if TYPE_CHECKING:
 
     Status = Literal["passed", "failed", "crashed", "timed_out", "unsupported"]
 
-# Linux: inherit the orphans among one's descendants.
-PR_SET_CHILD_SUBREAPER = 36
 # Enough for PyTorch itself; what a kernel may add to it is the machine's memory.
 OWN_ADDRESS_SPACE = 16 * 2**30
 
 REAP_SECONDS = 10.0
 STACK_SECONDS = 1.0
-POLL_SECONDS = 0.002
 # The standard output, which every fork replaces by its log.
 ANSWERS = 1
 
@@ -75,7 +78,7 @@ def main(request_file: str, answers: int) -> None:
     os.close(answers)
     die_with_parent()
     allow_inspection(allowed=False)
-    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
+    inherit_orphans()
     request = json.loads(Path(request_file).read_text())
     trials = [Trial.from_json(plain) for plain in request["trials"]]
     results = [test(trial, timeout_s=request["timeout_s"]) for trial in trials]
@@ -149,38 +152,16 @@ def _in_fork(work: Callable[[], None], device: Device, timeout_s: float) -> Ende
         process = _FORK.Process(target=_child, args=(work, device, log.fileno()))
         process.start()
         assert process.pid is not None
-        timed_out = not _ends_within(timeout_s, process.pid)
+        timed_out = not ends_within(timeout_s, process.pid)
         if timed_out:
             os.kill(process.pid, signal.SIGABRT)  # faulthandler prints where it hangs
-            _ends_within(STACK_SECONDS, process.pid)
+            ends_within(STACK_SECONDS, process.pid)
         process.kill()
         process.join(REAP_SECONDS)
-        _end_strays()
+        end_orphans()
         code = None if timed_out else process.exitcode
         log.seek(max(0, log.seek(0, os.SEEK_END) - TAIL_BYTES))
         return Ended(code=code, log=last_words(log.read().decode(errors="replace")))
-
-
-def _ends_within(seconds: float, pid: int) -> bool:
-    """Asked of Linux: `join` waits for a pipe that the fork may close without ending."""
-    deadline = time.monotonic() + seconds
-    while os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None:
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(POLL_SECONDS)
-    return True
-
-
-def _end_strays() -> None:
-    """End what a kernel's process left behind: as a subreaper the supervisor inherits it."""
-    children = Path(f"/proc/self/task/{os.getpid()}/children")
-    if not children.exists():  # a kernel built without CONFIG_PROC_CHILDREN
-        return
-    deadline = time.monotonic() + REAP_SECONDS
-    while time.monotonic() < deadline and (strays := children.read_text().split()):
-        for stray in map(int, strays):
-            os.kill(stray, signal.SIGKILL)
-            os.waitpid(stray, 0)
 
 
 def _child(work: Callable[[], None], device: Device, log: int) -> None:

@@ -19,6 +19,8 @@ from gate.model import (
 )
 
 TEST_ONLY = "test_only"
+# Compiled code of a card that the gate has no figures of, which is measured all the same.
+UNKNOWN_GPU = "unknown_gpu"
 
 # The kernel's own fault: it broke where it was timed or profiled, or did not run at all.
 KERNEL_FAULTS = frozenset(
@@ -43,6 +45,12 @@ DATA_FAULTS = frozenset(
         "tree_changed",
     }
 )
+
+# What correctness says of a reference that proves nothing, or that fails by itself, begins so.
+REFERENCE_AT_FAULT = "the reference is at fault"
+REFERENCE_BROKEN = "the reference "
+# As much as the verdict's schema takes.
+MAX_MESSAGE = 20_000
 
 NAMES = {RUNTIME: "runtime", SM_THROUGHPUT: "SM throughput", DRAM_THROUGHPUT: "DRAM throughput"}
 STATIC_NAMES = {
@@ -86,15 +94,14 @@ def contract(result: Result) -> Finding:
         return finding_of(result, "contract", Status.PASSED, "contract_kept", "every rule is kept")
     if isinstance(checked, NotMeasured):
         return not_measured(result, "contract", checked)
-    first = checked.violations[0] if checked.violations else None
-    where = f"kernel.py:{first.line}: {first.message}" if first else "no violation was given"
-    more = f" (and {len(checked.violations) - 1} more)" if len(checked.violations) > 1 else ""
+    broken = checked.violations
+    message = "\n".join(f"kernel.py:{rule.line}: {rule.message}" for rule in broken)
     return finding_of(
         result,
         "contract",
         Status.FAILED,
-        first.code if first else "contract_broken",
-        where + more,
+        broken[0].code if broken else "contract_broken",
+        message or "no violation was given",
         exit_code=ExitCode.INCORRECT,
         next_step=f"mend kernel.py of {result.kernel}, then: gate check {result.kernel}",
     )
@@ -116,6 +123,8 @@ def correctness(result: Result, *, on_gpu: bool) -> Finding:
         )
     if checked.status in ("not_run", "unsupported"):
         return missing(result, "correctness", checked.status, checked.message, ExitCode.ENVIRONMENT)
+    if checked.message.startswith(REFERENCE_BROKEN):
+        return _reference_fault(result, checked.message)
     code = {"failed": "wrong_result"}.get(checked.status, checked.status)
     seed = "" if checked.seed is None else f" --seed {checked.seed}"
     return finding_of(
@@ -126,6 +135,20 @@ def correctness(result: Result, *, on_gpu: bool) -> Finding:
         checked.message or code.replace("_", " "),
         exit_code=ExitCode.INCORRECT,
         next_step=f"gate check {result.kernel}{seed}",
+    )
+
+
+def _reference_fault(result: Result, message: str) -> Finding:
+    """No kernel can be tested against it, so none is blamed."""
+    at_fault = message.startswith(REFERENCE_AT_FAULT)
+    return missing(
+        result,
+        "correctness",
+        "reference_at_fault" if at_fault else "reference_broken",
+        message,
+        ExitCode.INVALID,
+        next_step=f"mend reference.py or workloads.toml of {result.kernel}, "
+        f"then: gate check {result.kernel}",
     )
 
 
@@ -153,8 +176,7 @@ def compared(
     function: str | None = None,
 ) -> Finding:
     name, tolerance = metric_name(metric), _percent(comparison.tolerance)
-    moved = "rose" if comparison.change > 0 else "fell"
-    by = _percent(abs(comparison.change))
+    moved = _moved(comparison)
     finding = finding_of(
         result,
         metric,
@@ -165,10 +187,10 @@ def compared(
         comparison=comparison,
     )
     if status is Status.IMPROVED:
-        return replace(finding, reason=Reason(code="improved", message=f"{name} {moved} by {by}"))
+        return replace(finding, reason=Reason(code="improved", message=f"{name} {moved}"))
     if status is Status.REGRESSED:
         code = {"runtime": "slower"}.get(metric, "lower" if comparison.change < 0 else "higher")
-        message = f"{name} {moved} by {by}, beyond its tolerance of {tolerance}"
+        message = f"{name} {moved}, beyond its tolerance of {tolerance}"
         return replace(
             finding,
             reason=Reason(code=code, message=message),
@@ -178,6 +200,15 @@ def compared(
     if status is Status.INCONCLUSIVE:
         return _too_noisy(finding, comparison)
     return finding
+
+
+def _moved(comparison: Comparison) -> str:
+    """`rose by 20.1 %`, or both values where there is no ratio to nothing."""
+    before, after, unit = comparison.baseline, comparison.candidate, comparison.unit
+    verb = "rose" if comparison.change > 0 else "fell"
+    if before == 0:
+        return f"{verb}: {before:g} {unit} -> {after:g} {unit}"
+    return f"{verb} by {_percent(abs(comparison.change))}"
 
 
 def _too_noisy(finding: Finding, comparison: Comparison) -> Finding:
@@ -233,7 +264,7 @@ def finding_of(
         workload=result.workload,
         subject=subject,
         status=status,
-        reason=Reason(code=code, message=message),
+        reason=Reason(code=code, message=message[:MAX_MESSAGE]),
         exit_code=exit_code,
         function=function,
         comparison=comparison,

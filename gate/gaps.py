@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from gate.errors import ExitCode
 from gate.findings import (
     TEST_ONLY,
+    UNKNOWN_GPU,
     finding_of,
     is_test_only,
     missing,
@@ -245,7 +246,9 @@ def outside_scope(kernel: str) -> Finding:
 def not_checked(measurement: Measurement) -> tuple[str, ...]:
     """What this measurement proves nothing about, in so many words."""
     if measurement.environment.gpu is not None:
-        return ()
+        compiled = (r.static for r in measurement.results if isinstance(r.static, NotMeasured))
+        unseen = (gap.message for gap in compiled if gap.reason == UNKNOWN_GPU)
+        return tuple(dict.fromkeys(unseen))
     gaps = (r.timing for r in measurement.results if isinstance(r.timing, NotMeasured))
     why = next((gap.message for gap in gaps if gap.reason != TEST_ONLY), "")
     because = f": {why}" if why else ""

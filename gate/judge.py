@@ -165,7 +165,7 @@ def _judge_performance(
         gates = [DURATION]
     for finding in judge_throughput(stored, candidate, gates, floor=rules.throughput_tolerance):
         told = explained(finding, runtime, stored, candidate, rules.on_trade_off)
-        yield drifted(told, runtime)
+        yield drifted(told, runtime, moved)
 
 
 def _judge_runtime(stored: Result, candidate: Result, *, floor: float, moved: str) -> Finding:

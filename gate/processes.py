@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import resource
 import select
 import signal
 import subprocess
@@ -12,11 +13,13 @@ import tempfile
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Self
+
+from gate.errors import MachineUnfit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
 # Enough of a program's last words to see why it died, and bounded since nobody trusts it.
 TAIL_BYTES = 16_384
@@ -24,8 +27,11 @@ TAIL_BYTES = 16_384
 REAP_SECONDS = 10.0
 # A line of a worker; longer ones are not ours.
 MAX_LINE_BYTES = 4_000_000
+# A file that a worker's program writes, its last words included.
+MAX_WRITTEN_BYTES = 2**30
 SHOWN_WORDS = 2000
-_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4  # prctl.h
+POLL_SECONDS = 0.002
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_CHILD_SUBREAPER = 1, 4, 36  # prctl.h
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +82,33 @@ def allow_inspection(*, allowed: bool) -> None:
     ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, int(allowed))
 
 
+def inherit_orphans() -> None:
+    """Have Linux make this process the parent of what its children leave behind."""
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def end_orphans() -> None:
+    """End what a child left behind; every child of this process is one (see `inherit_orphans`)."""
+    children = Path(f"/proc/self/task/{os.getpid()}/children")
+    if not children.exists():  # a kernel built without CONFIG_PROC_CHILDREN
+        return
+    deadline = time.monotonic() + REAP_SECONDS
+    while time.monotonic() < deadline and (orphans := children.read_text().split()):
+        for orphan in map(int, orphans):
+            os.kill(orphan, signal.SIGKILL)
+            os.waitpid(orphan, 0)
+
+
+def ends_within(seconds: float, pid: int) -> bool:
+    """Whether a child ends in time, asked of Linux: a pipe from it can close before. Not reaped."""
+    deadline = time.monotonic() + seconds
+    while os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(POLL_SECONDS)
+    return True
+
+
 def signal_name(number: int) -> str:
     """`SIGSEGV`, or `signal 40` for a real-time one, which has no name."""
     names = {known.value: known.name for known in signal.Signals}
@@ -114,7 +147,7 @@ def run(
             returncode, timed_out = _wait(process, timeout_s)
         finally:
             _kill_group(process)
-            process.wait(timeout=REAP_SECONDS)
+            _reap(process)
         return Completed(
             returncode=returncode,
             stdout=_tail(out, stdout_bytes),
@@ -146,11 +179,15 @@ class Conversation:
             cwd=self._cwd,
             start_new_session=True,
         )
+        # What it starts inherits it: nobody reads as much, and a disk is not to be filled.
+        limit = (MAX_WRITTEN_BYTES, MAX_WRITTEN_BYTES)
+        with suppress(ProcessLookupError):
+            resource.prlimit(self._process.pid, resource.RLIMIT_FSIZE, limit)
         return self
 
     def __exit__(self, *_: object) -> None:
         _kill_group(self._process)
-        self._process.wait(timeout=REAP_SECONDS)
+        _reap(self._process)
         for stream in (self._process.stdin, self._process.stdout, self._errors):
             if stream:
                 with suppress(BrokenPipeError):
@@ -184,7 +221,7 @@ class Conversation:
     def describe_end(self) -> str:
         """One clause on how it ended, with its last words."""
         ended = Completed(
-            returncode=self._process.wait(timeout=REAP_SECONDS),
+            returncode=_reap(self._process),
             stdout="",
             stderr=_tail(self._errors, TAIL_BYTES),
             timed_out=self.timed_out,
@@ -199,7 +236,18 @@ def _wait(process: subprocess.Popen[bytes], timeout_s: float) -> tuple[int, bool
         return process.wait(timeout=timeout_s), False
     except subprocess.TimeoutExpired:
         _kill_group(process)
-        return process.wait(timeout=REAP_SECONDS), True
+        return _reap(process), True
+
+
+def _reap(process: subprocess.Popen[bytes]) -> int:
+    """How a killed process ended. Raises MachineUnfit for one that nothing ends."""
+    try:
+        return process.wait(timeout=REAP_SECONDS)
+    except subprocess.TimeoutExpired as error:
+        raise MachineUnfit(
+            f"process {process.pid} does not end although it was killed",
+            hint="the GPU's driver may be wedged: nvidia-smi, then restart the machine",
+        ) from error
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:

@@ -162,6 +162,10 @@ def _attributed(candidate: Result, finding: Finding, base: BaseTiming, moved: st
     of_turn = _of_turn(candidate, in_turn, base)
     if of_turn.status is Status.REGRESSED and finding.status is Status.REGRESSED and not moved:
         return _with_message(finding, f"{finding.reason.message}; {_turned(in_turn, base)}")
+    excused = of_turn.status in (Status.UNCHANGED, Status.IMPROVED) and against.low <= 0
+    if excused and not moved and against.change > against.tolerance:
+        # Wild where it is held against the baseline, and steady where it is not: no proof.
+        return _with_message(finding, f"{finding.reason.message}; {_turned(in_turn, base)}")
     # What differs from the stored figures by more than the code does is the machine's.
     drifted_away = against.low > 0 and in_turn.high < against.low
     agree = of_turn.status is not Status.INCONCLUSIVE and against.low > 0
@@ -195,11 +199,17 @@ def _drift(finding: Finding, message: str) -> Finding:
     )
 
 
-def drifted(finding: Finding, runtime: Finding | None) -> Finding:
-    """A throughput on a machine that moved (see `runtime`) accuses nobody either."""
-    if runtime is None or runtime.reason.code != "environment_drift" or finding.comparison is None:
+def drifted(finding: Finding, runtime: Finding | None, moved: str) -> Finding:
+    """A throughput on a machine that moved accuses nobody either.
+
+    `runtime` shows whether it did, or where that does not gate, the canary (`moved`).
+    """
+    if runtime is not None:
+        shown = runtime.reason.code == "environment_drift"
+        moved = "the machine moved, as its runtime shows" if shown else ""
+    if not moved or finding.comparison is None:
         return finding
-    return _drift(finding, f"{finding.reason.message}; the machine moved, as its runtime shows")
+    return _drift(finding, f"{finding.reason.message}; {moved}")
 
 
 def _stale(finding: Finding) -> Finding:

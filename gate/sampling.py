@@ -62,7 +62,7 @@ class Lost:
     message: str
 
 
-Take = Callable[[Sequence[Order]], Iterable[tuple[Order, TimedProcess | Lost]]]
+Take = Callable[[Order], TimedProcess | Lost]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,9 +98,6 @@ class _State:
     retaken: int = 0
     gap: NotMeasured | None = None
     base_gap: bool = False
-
-    def restart(self) -> None:
-        self.taken, self.in_turn = {}, {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,7 +169,7 @@ class Sampler:
         """Take processes until each workload has as many as wanted, or cannot be timed."""
         self._say(f"{max(wanted.values())} fresh processes of {_listed(wanted)}")
         while orders := self._missing_candidates(wanted):
-            self._run(orders, lambda state: state.taken)
+            self._run(orders, in_turn=False)
 
     def _missing_candidates(self, wanted: Mapping[str, int]) -> list[Order]:
         orders = []
@@ -183,30 +180,20 @@ class Sampler:
             orders += [Order(workload=name, arm=arm, method=state.method)] * missing
         return orders
 
-    def _run(
-        self, orders: list[Order], into: Callable[[_State], dict[Arm, list[TimedProcess]]]
-    ) -> None:
+    def _run(self, orders: list[Order], *, in_turn: bool) -> None:
         self._order.shuffle(orders)
-        for order, answer in self._take(orders):
+        for order in orders:
             state = self._states[order.workload]
-            if order.method != state.method or state.gap:
-                continue  # an answer that was overtaken by what another of its kind said
+            if order.method != state.method or state.gap or (in_turn and state.base_gap):
+                continue  # what another of its kind said has overtaken it
+            answer = self._take(order)
             if isinstance(answer, Lost):
-                self._lost(state, order, answer)
+                _lost(state, order, answer, in_turn=in_turn)
             elif answer.throttled:
                 _retake(state, answer)
             else:
-                into(state).setdefault(order.arm, []).append(answer)
-
-    def _lost(self, state: _State, order: Order, answer: Lost) -> None:
-        following = METHODS.index(state.method) + 1
-        if order.arm == "base":
-            state.base_gap = True
-        elif answer.reason == "method" and order.arm == "candidate" and following < len(METHODS):
-            state.method = METHODS[following]
-            state.restart()
-        else:
-            state.gap = NotMeasured(status="failed", reason=answer.reason, message=answer.message)
+                taken = state.in_turn if in_turn else state.taken
+                taken.setdefault(order.arm, []).append(answer)
 
     # --------------------------------------------------------------------- the base revision
 
@@ -220,7 +207,7 @@ class Sampler:
                 return
             self._say(f"{look} processes in turn with the base revision: {_listed(open_ones)}")
             while orders := self._missing_in_turn(open_ones, look):
-                self._run(orders, lambda state: state.in_turn)
+                self._run(orders, in_turn=True)
 
     def _missing_in_turn(self, names: list[str], look: int) -> list[Order]:
         arms: tuple[Arm, ...] = ("candidate", "base")
@@ -288,9 +275,10 @@ class Sampler:
         )
 
     def _canary(self) -> Canary | None:
-        taken = self._states[CANARY].taken.get("canary") if CANARY in self._states else None
-        if not taken:
+        state = self._states.get(CANARY)
+        if state is None or state.gap:
             return None
+        taken = state.taken["canary"]
         return Canary(
             copy_ns=tuple(process.medians_ns["copy"] for process in taken),
             compute_ns=tuple(process.medians_ns["compute"] for process in taken),
@@ -303,6 +291,17 @@ def _ours(state: _State) -> list[TimedProcess]:
 
 def _medians(processes: Sequence[TimedProcess]) -> tuple[float, ...]:
     return tuple(process.medians_ns["forward"] for process in processes)
+
+
+def _lost(state: _State, order: Order, answer: Lost, *, in_turn: bool) -> None:
+    following = METHODS.index(state.method) + 1
+    no_method = answer.reason == "method" and order.arm == "candidate"
+    if order.arm == "base" or (no_method and in_turn):
+        state.base_gap = True  # what the looks have found stays
+    elif no_method and following < len(METHODS):
+        state.method, state.taken = METHODS[following], {}
+    else:
+        state.gap = NotMeasured(status="failed", reason=answer.reason, message=answer.message)
 
 
 def _retake(state: _State, answer: TimedProcess) -> None:

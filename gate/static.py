@@ -20,6 +20,7 @@ from gate.contract.kernel_file import read_kernel_file
 from gate.contract.syntax import UnreadableSource
 from gate.cubin import disassemble, find_cuobjdump
 from gate.environment import worker_environment
+from gate.findings import UNKNOWN_GPU
 from gate.gpus.architectures import Architecture, architecture_for
 from gate.kernels import KernelFolder
 from gate.model import NotMeasured, Static, StaticLaunch, Violation
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from gate.occupancy import ExceededLimit
 
 HARDWARE_LIMIT = "hardware_limit"
-UNKNOWN_GPU = "unknown_gpu"
 # Importing torch and triton takes 3 s on a quiet machine; from a cold disk, cores busy, a minute.
 STARTUP_SECONDS = 120.0
 # A thousand workloads of ten launches each are a fifth of this.

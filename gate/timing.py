@@ -10,7 +10,7 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
+from statistics import median_low
 from typing import TYPE_CHECKING, Any
 
 import cattrs
@@ -19,6 +19,7 @@ from gate import processes
 from gate.environment import HARMFUL_REASONS, worker_environment
 from gate.model import GpuState
 from gate.sampling import CANARY, Lost, Order, Rules, Sampled, Sampler, TimedProcess, summarise
+from gate.tree import TreeChanged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -29,11 +30,14 @@ if TYPE_CHECKING:
 
 # Figures finer than this are below the resolution of GPU events (half a microsecond over a batch).
 DIGITS = 2
-# What a measurement may hold; a hostile answer may hold anything.
-MAX_DURATION_NS = 1e13
+# Nothing on a GPU takes less, and what a measurement may hold; a hostile answer may hold anything.
+MIN_DURATION_NS, MAX_DURATION_NS = 1.0, 1e13
 # One process at the longest: a compilation with autotuning, or a forward call of seconds.
 PROCESS_SECONDS = 120.0
+KERNEL_FILE = "kernel.py"
 LAST_WORDS = 2000
+# What an answer holds samples of: a workload's, and the canary's.
+NAMES, CANARY_NAMES = frozenset({"forward"}), frozenset({"copy", "compute"})
 
 _CONVERTER = cattrs.Converter(forbid_extra_keys=True)
 
@@ -66,17 +70,20 @@ def measure(
     """Time one forward call of each workload, in as many fresh processes as a verdict takes.
 
     `timeout_s` bounds it: looks that begin later are left out. Whatever the candidate's code does
-    ends as a NotMeasured.
+    ends as a NotMeasured. Raises TreeChanged where the base revision's kernel was rewritten.
     """
     started = time.monotonic()
     with _worker(folder, workloads, gpu=gpu, base=base, seed=seed) as worker:
-        return Sampler(
+        sampled = Sampler(
             worker.take,
             rules,
             order=random.Random(seed),
             say=say,
             overdue=lambda: time.monotonic() - started > timeout_s,
         ).run([w.name for w in workloads], canary=canary, moved=moved)
+        if base:
+            worker.refuse_other_base(base)
+        return sampled
 
 
 @contextmanager
@@ -88,15 +95,15 @@ def _worker(
     base: BaseKernel | None,
     seed: int,
 ) -> Iterator[Worker]:
-    with tempfile.TemporaryDirectory(prefix="gate-") as name:
+    with tempfile.TemporaryDirectory(prefix="gate-", ignore_cleanup_errors=True) as name:
         scratch = Path(name)
         folders = {"candidate": folder.path.resolve()}
         if base:
             folders["base"] = scratch / "base" / folder.name
             folders["base"].mkdir(parents=True)
-            (folders["base"] / "kernel.py").write_bytes(base.source)
+            (folders["base"] / KERNEL_FILE).write_bytes(base.source)
         with processes.Conversation(
-            [sys.executable, "-m", "gate.timing_worker"],
+            [sys.executable, "-I", "-m", "gate.timing_worker"],
             env=worker_environment(scratch, gpu),
             cwd=scratch,
         ) as conversation:
@@ -111,7 +118,7 @@ def _worker(
 
 
 class Worker:
-    """Turns orders into the worker's requests, and its lines into what a process measured."""
+    """Turns each order into a request, and the line that answers it into what was measured."""
 
     def __init__(
         self,
@@ -126,31 +133,32 @@ class Worker:
         self._conversation, self._gpu = conversation, gpu
         self._folders, self._reference = folders, reference
         self._workloads, self._seed = workloads, seed
+        self._taken = 0
 
-    def take(self, orders: Sequence[Order]) -> Iterator[tuple[Order, TimedProcess | Lost]]:
-        """One answer for each order, in the order that they come; what is not answered is lost."""
-        requests = [self._request(number, order) for number, order in enumerate(orders)]
-        self._seed += len(orders)
-        self._conversation.ask(json.dumps(requests))
-        open_orders = dict(enumerate(orders))
-        while open_orders:
-            line = self._conversation.listen(timeout_s=3 * PROCESS_SECONDS)
-            if line is None:
-                break
-            number, answer = read_answer(line)
-            if number in open_orders:
-                yield open_orders.pop(number), answer
-        if open_orders:
+    def take(self, order: Order) -> TimedProcess | Lost:
+        """What one fresh process says; a worker that is gone or silent has lost it."""
+        self._taken += 1
+        self._conversation.ask(json.dumps(self._request(order)))
+        line = self._conversation.listen(timeout_s=3 * PROCESS_SECONDS)
+        if line is None:
             reason = "timed_out" if self._conversation.timed_out else "crashed"
-            lost = Lost(reason=reason, message=self._conversation.describe_end())
-            yield from ((order, lost) for order in open_orders.values())
+            return Lost(reason=reason, message=self._conversation.describe_end())
+        return read_answer(line, self._taken, CANARY_NAMES if order.arm == "canary" else NAMES)
 
-    def _request(self, number: int, order: Order) -> dict[str, Any]:
+    def refuse_other_base(self, base: BaseKernel) -> None:
+        """Raises TreeChanged where the candidate was timed against code of its own making."""
+        file = self._folders["base"] / KERNEL_FILE
+        if not file.is_file() or file.read_bytes() != base.source:
+            raise TreeChanged(
+                f"the base revision's {KERNEL_FILE} changed while the gate was timing"
+            )
+
+    def _request(self, order: Order) -> dict[str, Any]:
         about: dict[str, Any] = {
-            "id": number,
+            "id": self._taken,
             "workload": order.workload,
             "method": order.method,
-            "seed": self._seed + number,
+            "seed": self._seed + self._taken,
             "gpu": self._gpu.uuid,
             "sm_count": self._gpu.sm_count,
             "l2_bytes": self._gpu.l2_bytes,
@@ -166,21 +174,21 @@ class Worker:
         return about
 
 
-def read_answer(line: str) -> tuple[int, TimedProcess | Lost]:
-    """One line of the worker; what is not one belongs to no order (-1).
+def read_answer(line: str, number: int, names: frozenset[str]) -> TimedProcess | Lost:
+    """The line that answers order `number`, with samples of exactly `names`.
 
     The candidate ran beside what wrote this, so nothing in it is believed unseen.
     """
     try:
         plain = json.loads(line)
         match plain:
-            case {"id": int(number), "failed": str(reason), "message": str(message)}:
-                return number, Lost(reason=_known(reason), message=message[:LAST_WORDS])
-            case {"id": int(number)}:
-                return number, _timed(plain)
+            case {"id": known, "failed": str(reason), "message": str(message)} if known == number:
+                return Lost(reason=_known(reason), message=message[:LAST_WORDS])
+            case {"id": known} if known == number:
+                return _timed(plain, names)
     except (ValueError, RecursionError):
         pass
-    return -1, Lost(reason="crashed", message="")
+    return Lost(reason="crashed", message="its answer cannot be read")
 
 
 def _known(reason: str) -> str:
@@ -188,15 +196,15 @@ def _known(reason: str) -> str:
     return reason if reason in {"method", "timed_out", "wrong_timed_output"} else "crashed"
 
 
-def _timed(plain: dict[str, Any]) -> TimedProcess | Lost:
+def _timed(plain: dict[str, Any], names: frozenset[str]) -> TimedProcess | Lost:
     try:
         answer = _CONVERTER.structure(plain, Answer)
     except (cattrs.BaseValidationError, AttributeError):
         return Lost(reason="crashed", message="its answer is not in order")
     every = [x for samples in answer.samples_ns.values() for x in samples]
-    if not every or not all(samples for samples in answer.samples_ns.values()):
-        return Lost(reason="crashed", message="its answer holds no samples")
-    if not all(0 < x < MAX_DURATION_NS for x in every):
+    if answer.samples_ns.keys() != names or not all(answer.samples_ns.values()):
+        return Lost(reason="crashed", message="its answer does not hold the samples asked for")
+    if not all(MIN_DURATION_NS <= x < MAX_DURATION_NS for x in every):
         return Lost(
             reason="no_duration",
             message="a sample is not a positive duration: the forward call takes no GPU time",
@@ -204,7 +212,7 @@ def _timed(plain: dict[str, Any]) -> TimedProcess | Lost:
     clocks = [state.sm_clock_mhz for state in answer.states if state.sm_clock_mhz is not None]
     reasons = {r for state in answer.states for r in state.throttle_reasons}
     summaries = {
-        name: summarise(samples, round(median(clocks)) if clocks else None, DIGITS)
+        name: summarise(samples, median_low(clocks) if clocks else None, DIGITS)
         for name, samples in answer.samples_ns.items()
     }
     return TimedProcess(

@@ -68,14 +68,14 @@ class TimingStep:
 
     def _rules(self, base: BaseKernel | None) -> Rules:
         stored = self.stored.results if self.stored else ()
-        suspect = self._other_toolchain()
+        other, canary = self._other_toolchain(), self.environment.canary
         timings = {r.workload: r.timing for r in stored if isinstance(r.timing, Timing)}
         return Rules(
-            stored={} if suspect else timings,
+            stored={} if other else timings,
             floor=self.config.runtime_tolerance,
             processes=self.processes,
             base=Base(commit=base.commit, kernel_sha256=base.sha256) if base else None,
-            suspect=suspect,
+            suspect=other or (self._moved(canary) if canary else ""),
         )
 
     def _other_toolchain(self) -> str:

@@ -5,7 +5,7 @@ of a context and not the import. Orders do not share a context: what one leaves 
 allocator moved the next by up to 9 %. Forks do not overlap either: with other contexts on the GPU
 memory comes to lie elsewhere, and medians spread by 0.2 to 2 % (benchmarks/RESULTS.md).
 
-Reads one request a line from stdin (see `gate.timing`) and answers each of its orders with a line.
+Reads one order a line from stdin (see `gate.timing`) and answers each with a line.
 """
 
 from __future__ import annotations
@@ -28,7 +28,14 @@ from gate.canary import canary_calls, compiled_for
 from gate.environment import read_state
 from gate.kernels import Workload
 from gate.problem import construct_candidate, describe, draw_inputs, load_reference
-from gate.processes import die_with_parent, signal_name
+from gate.processes import (
+    allow_inspection,
+    die_with_parent,
+    end_orphans,
+    ends_within,
+    inherit_orphans,
+    signal_name,
+)
 from gate.tensors import fingerprint, map_tensors, tensors
 from gate.timed_outputs import disagreement, poison, unmoved
 
@@ -179,14 +186,19 @@ class Fork:
         while b"\n" not in self._buffer and len(self._buffer) < LINE_BYTES:
             left = self._deadline - time.monotonic()
             if left <= 0 or not select.select([self._pipe], [], [], left)[0]:
-                seconds = self._order["timeout_s"]
-                return {"failed": "timed_out", "message": f"it took more than {seconds:.0f} s"}
+                return self._too_late()
             data = os.read(self._pipe, 65_536)
+            if not data and not ends_within(left, self._pid):
+                return self._too_late()
             if not data:
                 return {"failed": "crashed", "message": self._how_it_ended()}
             self._buffer += data
         line, _, self._buffer = self._buffer.partition(b"\n")
         return _read_line(line)
+
+    def _too_late(self) -> dict[str, Any]:
+        seconds = self._order["timeout_s"]
+        return {"failed": "timed_out", "message": f"it took more than {seconds:.0f} s"}
 
     def _how_it_ended(self) -> str:
         status = os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
@@ -212,6 +224,7 @@ def _run_child(order: dict[str, Any], answer: int) -> NoReturn:
     status = 1
     try:
         die_with_parent()
+        allow_inspection(allowed=True)  # else its own files in /proc are root's
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         try:
             _send(answer, run_order(order))
@@ -227,12 +240,16 @@ def _run_child(order: dict[str, Any], answer: int) -> NoReturn:
 
 def main() -> None:
     die_with_parent()
+    allow_inspection(allowed=False)
+    inherit_orphans()
     answers = os.dup(1)
     os.dup2(2, 1)  # what anybody prints is no answer
     for line in sys.stdin:
-        for order in json.loads(line):
-            compiled_for(order["compute_capability"])  # what it makes Triton load, forks inherit
-            _send(answers, Fork(order, answers).answer())
+        order = json.loads(line)
+        compiled_for(order["compute_capability"])  # what it makes Triton load, forks inherit
+        answer = Fork(order, answers).answer()
+        end_orphans()  # what a kernel leaves behind would run beside the next
+        _send(answers, answer)
 
 
 if __name__ == "__main__":

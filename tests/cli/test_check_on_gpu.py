@@ -356,7 +356,7 @@ def test_a_card_newer_than_the_gate_is_measured_all_the_same(repository, card, m
     answer = gate("check", "-o", "run.json")
     assert answer.exit_code == 0, answer.output
     assert [step for step, _ in card.asked] == ["correctness", "timing", "ncu"]
-    assert answer.stderr.count("note: the compiled code was not looked at") == 1
-    assert "sm_199" in answer.stderr
+    assert answer.stdout.count("not checked: the compiled code was not looked at") == 1
+    assert "sm_199" in answer.stdout
     static = next(r.static for r in load_measurement(Path("run.json")).results if r.profile)
     assert (static.status, static.reason) == ("not_run", "unknown_gpu")

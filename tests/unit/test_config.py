@@ -45,6 +45,8 @@ def test_the_nearest_pyproject_rules_from_below_too(tmp_path):
             "$.correctness_timeout_s: 3601 is greater than the maximum of 3600",
         ),
         ("[tool.gate]\ncorrectness_timeout_s = inf", "$.correctness_timeout_s"),
+        ("[tool.gate]\ntiming_timeout_s = inf", "$.timing_timeout_s"),
+        ("[tool.gate]\nncu_timeout_s = 3601", "$.ncu_timeout_s"),
     ],
 )
 def test_a_table_that_does_not_fit_is_refused_with_its_key(tmp_path, text, said):

@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 
 import pytest
@@ -5,6 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gate.compare import status_of
+from gate.correctness_compare import CONSTANT_REFERENCE
+from gate.correctness_run import blame_reference
 from gate.documents import verdict_json
 from gate.errors import ExitCode
 from gate.model import (
@@ -12,6 +15,7 @@ from gate.model import (
     GATED_METRICS,
     RUNTIME,
     SM_THROUGHPUT,
+    Canary,
     Comparison,
     Contract,
     Correctness,
@@ -19,6 +23,7 @@ from gate.model import (
     Status,
     Violation,
 )
+from gate.schemas import schema_errors
 from tests.factories import (
     FUNCTION,
     H100,
@@ -29,6 +34,7 @@ from tests.factories import (
     measurement,
     profile,
     result,
+    static,
     static_result,
     timing,
 )
@@ -544,3 +550,65 @@ def test_a_status_needs_the_whole_interval(metric, change, half, status):
 def test_nan_proves_nothing():
     nan = float("nan")
     assert status_of(RUNTIME, comparison(nan, nan)) is Status.INCONCLUSIVE
+
+
+@pytest.mark.parametrize("factor", [1.0, 0.8])
+def test_on_a_machine_that_moved_throughput_alone_proves_and_accuses_nothing(factor):
+    """Also where runtime, which would say so, does not gate."""
+
+    def on(seconds, document):
+        canary = Canary(copy_ns=(seconds,) * 3, compute_ns=(seconds,) * 3)
+        return replace(document, environment=replace(document.environment, canary=canary))
+
+    gates = (SM_THROUGHPUT,)
+    stored = on(100.0, baseline(result(gates=gates)))
+    ours = result(gates=gates, **moved((SM_THROUGHPUT, factor)))
+    answer = verdict(on(150.0, measurement(ours)), stored)
+    assert answer.exit_code is ExitCode.ENVIRONMENT
+    assert codes(answer) == {"environment_drift"}
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "code"),
+    [
+        ("failed", CONSTANT_REFERENCE, "reference_at_fault"),
+        ("crashed", blame_reference(ValueError("x")), "reference_broken"),
+        ("timed_out", "the reference did not finish within 3 s", "reference_broken"),
+    ],
+)
+def test_a_reference_that_proves_nothing_is_not_the_kernels_fault(status, message, code):
+    tested = Correctness(status=status, backend="cuda", message=message)
+    finding = found(verdict(measurement(result(correctness=tested)), baseline()), "correctness")
+    assert (finding.status, finding.exit_code) == (Status.MISSING, ExitCode.INVALID)
+    assert (finding.reason.code, finding.reason.message) == (code, message)
+    assert finding.next_step.startswith("mend reference.py")
+
+
+def test_every_broken_rule_of_the_contract_is_told():
+    rules = tuple(Violation(code=f"rule_{n}", line=n, message=f"no {n}") for n in (3, 9))
+    broken = result(contract=Contract(status="failed", violations=rules))
+    finding = found(verdict(measurement(broken), baseline()), "contract")
+    assert finding.reason.code == "rule_3"
+    assert finding.reason.message == "kernel.py:3: no 3\nkernel.py:9: no 9"
+
+
+def test_a_message_as_long_as_a_measurement_allows_is_still_a_verdict():
+    rules = (Violation(code="rule", line=1, message="x" * 20_000),) * 1000
+    broken = result(contract=Contract(status="failed", violations=rules))
+    answer = verdict(measurement(broken), baseline())
+    assert not list(schema_errors("verdict", json.loads(verdict_json(answer))))
+
+
+def test_a_change_from_nothing_is_told_by_its_values():
+    stored = baseline(static_result(), gpu=None)
+    spills = measurement(static_result(static=static("sm_89", stack_bytes=16)), gpu=None)
+    finding = found(verdict(spills, stored), "static.spill_bytes")
+    assert finding.reason.message.startswith("register spills rose: 0 B -> 16 B, beyond its")
+
+
+def test_compiled_code_that_nobody_looked_at_is_named_once():
+    gap = NotMeasured(status="not_run", reason="unknown_gpu", message="no figures of sm_199")
+    both = (result(static=gap), result(workload="other", static=gap))
+    answer = verdict(measurement(*both), baseline(*both))
+    assert answer.exit_code is ExitCode.PASSED
+    assert answer.not_checked == ("no figures of sm_199",)

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from gate import processes
+from gate.errors import MachineUnfit
 from gate.processes import TAIL_BYTES, run
 
 
@@ -149,3 +151,25 @@ def test_a_process_that_forbids_it_keeps_its_files_to_itself(allowed):
         inspected.stdin.close()
     assert ended.ok is allowed, ended.stderr
     assert allowed or "PermissionError" in ended.stderr
+
+
+def test_a_worker_cannot_fill_the_disk_with_its_words(monkeypatch):
+    monkeypatch.setattr(processes, "MAX_WRITTEN_BYTES", 1000)
+    loud = "import os, time; time.sleep(0.3); os.write(2, b'x' * 900); os.write(2, b'y' * 900)"
+    with processes.Conversation([sys.executable, "-c", loud]) as worker:
+        assert worker.listen(timeout_s=20) is None
+        assert "y" * 100 in worker.describe_end()
+        assert "y" * 101 not in worker.describe_end()
+
+
+def test_a_process_that_nothing_ends_is_the_machines_fault(monkeypatch):
+    def never(self, timeout=None):
+        raise subprocess.TimeoutExpired(self.args, timeout)
+
+    with (
+        processes.Conversation([sys.executable, "-c", ""]) as worker,
+        monkeypatch.context() as patch,
+    ):
+        patch.setattr(subprocess.Popen, "wait", never)
+        with pytest.raises(MachineUnfit, match="does not end although it was killed"):
+            worker.describe_end()

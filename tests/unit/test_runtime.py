@@ -267,3 +267,10 @@ def test_a_slower_candidate_never_gets_a_better_status(stored, candidate, one, o
     better = status(stored, times(faster, candidate))
     worse = status(stored, times(slower, candidate))
     assert ORDER.index(worse) >= ORDER.index(better)
+
+
+def test_a_wild_figure_far_from_its_baseline_is_not_excused_by_what_was_measured_in_turn():
+    """A slow kernel that is noisy in the looks and steady in turn proves nothing of itself."""
+    wild = replace(timing((356_000.0, 500_000.0, 900_000.0)), base=base(1.5, 1.5))
+    finding = judge_runtime(result(timing=timing(MEDIANS)), result(timing=wild), floor=0.01)
+    assert said(finding) == NOISE

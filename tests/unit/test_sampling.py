@@ -40,16 +40,15 @@ class Gpu:
     def __init__(self, **speeds):
         self.speeds, self.seen, self.random = speeds, [], random.Random(1)
 
-    def __call__(self, orders):
-        for order in orders:
-            self.seen.append(order)
-            key = "canary" if order.workload == CANARY else f"{order.workload}_{order.arm}"
-            made = self.speeds.get(key, 100_000.0)
-            if callable(made):
-                made = made(order)
-            if isinstance(made, float):
-                made = process(made * (1 + self.random.gauss(0, 1e-4)))
-            yield order, made
+    def __call__(self, order):
+        self.seen.append(order)
+        key = "canary" if order.workload == CANARY else f"{order.workload}_{order.arm}"
+        made = self.speeds.get(key, 100_000.0)
+        if callable(made):
+            made = made(order)
+        if isinstance(made, float):
+            made = process(made * (1 + self.random.gauss(0, 1e-4)))
+        return made
 
     def count(self, workload, arm="candidate"):
         return sum(order.workload == workload and order.arm == arm for order in self.seen)
@@ -159,6 +158,40 @@ def test_a_base_revision_that_breaks_does_not_break_the_candidate():
     made = sampled(gpu, "flagship").timings["flagship"]
     assert made.base is None
     assert len(made.process_medians_ns) == 3
+
+
+def test_what_hangs_is_waited_for_once():
+    gpu = Gpu(flagship_candidate=lambda _: Lost(reason="timed_out", message="120 s"))
+    sampled(gpu, "flagship", "small", processes=20)
+    assert (gpu.count("flagship"), gpu.count("small")) == (1, 20)
+
+
+def test_a_method_that_fails_only_in_turn_leaves_what_the_looks_found():
+    def made(_):
+        if gpu.count("flagship") > 3:
+            return Lost(reason="method", message="this once it cannot be captured")
+        return 120_000.0
+
+    gpu = Gpu(flagship_candidate=made)
+    timing = sampled(gpu, "flagship").timings["flagship"]
+    assert (timing.method, len(timing.process_medians_ns)) == ("cuda_graph", 3)
+    assert timing.base is None
+    assert gpu.count("flagship") == 4
+
+
+@pytest.mark.parametrize("taken", range(CANARY_PROCESSES))
+def test_a_canary_that_is_not_whole_is_none(taken):
+    def made(_):
+        lost = Lost(reason="crashed", message="out of memory")
+        return 100_000.0 if gpu.count(CANARY, "canary") <= taken else lost
+
+    def moved(_canary):
+        raise AssertionError
+
+    gpu = Gpu(canary=made)
+    made_of_it = sampled(gpu, "flagship", canary=True, moved=moved)
+    assert made_of_it.canary is None
+    assert len(made_of_it.timings["flagship"].process_medians_ns) == 3
 
 
 def test_throttled_figures_are_taken_again_and_counted():

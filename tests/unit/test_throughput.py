@@ -188,3 +188,13 @@ def test_a_baseline_noisier_than_noise_may_buy_is_told_where_it_decides():
     assert answer.exit_code is ExitCode.INCONCLUSIVE
     assert "gate baseline refresh conv" in finding.next_step
     assert verdict(measurement(result(**moved((SM_THROUGHPUT, 0.8)))), noisy).exit_code == 3
+
+
+@pytest.mark.parametrize("value", [31.1, 1000.0, 1e-300])
+def test_launches_as_noisy_as_the_schema_allows_end_without_a_verdict(value):
+    wild = replace(profile(), deviation={FUNCTION: dict.fromkeys(GATED_METRICS[1:], 1000.0)})
+    low = {SM_THROUGHPUT: (value, value)}
+    wild = replace(wild, spread={FUNCTION: {**wild.spread[FUNCTION], **low}})
+    metrics = {FUNCTION: {**METRICS, SM_THROUGHPUT: value}}
+    answer = verdict(measurement(result(ncu=metrics, profile=wild)), baseline())
+    assert found(answer, SM_THROUGHPUT).status is Status.INCONCLUSIVE

@@ -11,7 +11,8 @@ from gate.git import BaseKernel
 from gate.kernels import KernelFolder, Workload
 from gate.model import NotMeasured, Timing
 from gate.sampling import Base, Lost, Rules
-from gate.timing import read_answer
+from gate.timing import CANARY_NAMES, NAMES, read_answer
+from gate.tree import TreeChanged
 from tests.factories import H100
 
 STATE = {
@@ -39,15 +40,19 @@ import json, os, sys
 from pathlib import Path
 script = json.loads(Path({script!r}).read_text())
 for line in sys.stdin:
-    for order in json.loads(line):
-        arm = "base" if "/base/" in order.get("folder", "") else "candidate"
-        Path({seen!r}).open("a").write(json.dumps(order) + "\\n")
-        answer = script.get(order["workload"] + ":" + arm, script["*"])
-        if answer == "die":
-            print("its last words", file=sys.stderr, flush=True)
-            os.kill(os.getpid(), 11)
-        text = answer if isinstance(answer, str) else json.dumps({{**answer, "id": order["id"]}})
-        print(text, flush=True)
+    order = json.loads(line)
+    arm = "base" if "/base/" in order.get("folder", "") else "candidate"
+    Path({seen!r}).open("a").write(json.dumps(order) + "\\n")
+    answer = script.get(order["workload"] + ":" + arm, script["*"])
+    if answer == "die":
+        print("its last words", file=sys.stderr, flush=True)
+        os.kill(os.getpid(), 11)
+    if answer == "rewrite":
+        answer = script["*"]
+        for file in Path.cwd().glob("base/*/kernel.py"):
+            file.write_text("# as slow as the candidate")
+    text = answer if isinstance(answer, str) else json.dumps({{**answer, "id": order["id"]}})
+    print(text, flush=True)
 """
 
 
@@ -106,6 +111,13 @@ def test_the_base_revisions_kernel_is_measured_from_a_folder_of_its_own(measured
     assert len({order["reference"] for order in orders}) == 1
 
 
+def test_a_candidate_that_rewrites_the_base_revisions_kernel_is_found_out(measured):
+    base = BaseKernel(commit="a" * 40, source=b"# the base's kernel\n")
+    named = Base(commit=base.commit, kernel_sha256=base.sha256)
+    with pytest.raises(TreeChanged, match=r"the base revision's kernel.py changed"):
+        measured({"flagship:candidate": "rewrite"}, base=base, rules_base=named)
+
+
 BAD = [
     "not json",
     "3",
@@ -119,6 +131,10 @@ BAD = [
     json.dumps({**LINE, "samples_ns": {"forward": [1e300]}}),
     '{"id": 0, "samples_ns": {"forward": [NaN]}}',
     json.dumps({**LINE, "samples_ns": {"forward": [float("nan")]}}),
+    json.dumps({**LINE, "samples_ns": {"backward": [1.0]}}),
+    json.dumps({**LINE, "samples_ns": {"forward": [100.0], "copy": [100.0]}}),
+    json.dumps({**LINE, "samples_ns": {"forward": [0.001]}}),
+    json.dumps({**LINE, "id": 1}),
     json.dumps({**LINE, "states": 5}),
     json.dumps({**LINE, "states": [None]}),
     json.dumps({**LINE, "extra": 1}),
@@ -129,9 +145,21 @@ BAD = [
 
 @pytest.mark.parametrize("line", BAD, ids=range(len(BAD)))
 def test_a_line_that_is_not_in_order_is_no_timing(line):
-    _, answer = read_answer(line)
+    answer = read_answer(line, 0, NAMES)
     assert isinstance(answer, Lost)
     assert answer.reason in {"crashed", "no_duration"}
+
+
+def test_clocks_beyond_every_number_break_nothing():
+    clock = {**STATE, "sm_clock_mhz": 10**400}
+    answer = read_answer(json.dumps({**LINE, "states": [clock, clock]}), 0, NAMES)
+    assert answer.summary.sm_clock_mhz == 10**400
+
+
+def test_a_canary_answers_with_its_own_names():
+    line = json.dumps({**LINE, "samples_ns": {"copy": [100.0], "compute": [70.0]}})
+    assert read_answer(line, 0, CANARY_NAMES).medians_ns == {"copy": 100.0, "compute": 70.0}
+    assert isinstance(read_answer(line, 0, NAMES), Lost)
 
 
 def test_a_call_that_takes_no_time_has_a_reason_of_its_own(measured):

@@ -73,12 +73,22 @@ def test_a_fork_that_hangs_is_ended(answer_of):
     assert time.monotonic() - started < 20
 
 
+def test_a_fork_that_closes_its_pipe_and_stays_is_ended(answer_of):
+    def stay(_order):
+        os.closerange(3, 100)
+        time.sleep(60)
+
+    started = time.monotonic()
+    assert answer_of(stay, timeout_s=0.5)["failed"] == "timed_out"
+    assert time.monotonic() - started < 20
+
+
 def test_the_worker_answers_on_stdout_what_was_asked_on_stdin():
     """The real program: without a GPU every order is lost, each with why, and nothing hangs."""
     order = {"id": 3, "workload": "", "timeout_s": 60.0, "l2_bytes": 1, "compute_capability": "9.0"}
     ended = subprocess.run(
         [sys.executable, "-m", "gate.timing_worker"],
-        input=json.dumps([order]) + "\n",
+        input=json.dumps(order) + "\n",
         capture_output=True,
         text=True,
         timeout=120,
@@ -87,3 +97,27 @@ def test_the_worker_answers_on_stdout_what_was_asked_on_stdin():
     answer = json.loads(ended.stdout)
     assert (answer["id"], answer["failed"]) == (3, "crashed")
     assert "RuntimeError" in answer["message"] or "AssertionError" in answer["message"]
+
+
+LEAVES_A_PROCESS = """
+import subprocess
+from gate import timing_worker as worker
+def run_order(order):
+    left = subprocess.Popen(["sleep", "300"], start_new_session=True)
+    return {"left": left.pid}
+worker.run_order, worker.compiled_for = run_order, lambda _: None
+worker.main()
+"""
+
+
+def test_what_a_fork_leaves_behind_does_not_run_beside_the_next():
+    order = {"id": 1, "workload": "a", "timeout_s": 60.0, "compute_capability": "9.0"}
+    ended = subprocess.run(
+        [sys.executable, "-c", LEAVES_A_PROCESS],
+        input=json.dumps(order) + "\n",
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    left = json.loads(ended.stdout)["left"]
+    assert not Path(f"/proc/{left}").exists()

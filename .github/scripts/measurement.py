@@ -24,7 +24,7 @@ def listed(text: str) -> int:
     """The number of the only artifact in GitHub's answer."""
     artifacts = json.loads(text)["artifacts"]
     if len(artifacts) != 1:
-        sys.exit(f"there must be one measurement, not {len(artifacts)}")
+        sys.exit(f"this attempt must have one measurement, not {len(artifacts)}: re-run all jobs")
     size = int(artifacts[0]["size_in_bytes"])
     if size > MAX_BYTES:
         sys.exit(f"the artifact has {size} bytes, more than {MAX_BYTES}")

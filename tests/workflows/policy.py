@@ -1,0 +1,213 @@
+"""What holds for every workflow here, as functions that yield what breaks it.
+
+Each is a row of the threats that the YAML alone decides: where a file passes, a pull request cannot
+reach a token through it, nor merge without a verdict.
+"""
+
+import re
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+WORKFLOWS = Path(__file__).parents[2] / ".github" / "workflows"
+GPU_LABELS = {"self-hosted", "linux", "x64", "gpu"}
+PINNED = re.compile(r"uses: [\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+(\.\d+)*$")
+BASE = "${{ needs.plan.outputs.base }}"
+
+
+def parsed(text):
+    return YAML(typ="safe", pure=True).load(text)  # YAML 1.2, where `on` is no truth value
+
+
+def jobs(workflow):
+    return workflow["jobs"].items()
+
+
+def steps(job):
+    return job.get("steps", [])
+
+
+def uses(job, action):
+    return [step for step in steps(job) if step.get("uses", "").startswith(f"{action}@")]
+
+
+def labels(job):
+    runs_on = job["runs-on"]
+    return {runs_on} if isinstance(runs_on, str) else set(runs_on)
+
+
+def on_gpu(job):
+    return "gpu" in labels(job)
+
+
+def reads_at_most(job):
+    """Whether no step is handed a token, and what the job has of its own only reads the code."""
+    return job.get("permissions") in ({}, {"contents": "read"}) and "github.token" not in str(job)
+
+
+def starts_without_rights(workflow, _):
+    if workflow.get("permissions") != {}:
+        yield "the top must say permissions: {}"
+    for name, job in jobs(workflow):
+        if "permissions" not in job:
+            yield f"{name}: says no permissions"
+
+
+def actions_are_pinned(_, text):
+    for line in text.splitlines():
+        if "uses:" in line and not PINNED.search(line):
+            yield f"{line.strip()}: no full SHA with its version"
+
+
+def scripts_hold_no_expression(workflow, _):
+    for name, job in jobs(workflow):
+        for step in steps(job):
+            if "${{" in step.get("run", ""):
+                yield f"{name}: an expression in a script; hand it over in env"
+
+
+def has_no_secrets(workflow, _):
+    if re.search(r"secrets\b", str(workflow)):
+        yield "names a secret"
+    if "id-token" in str(workflow):
+        yield "can prove to others who it is"
+    if "env" in workflow:
+        yield "hands a variable to every job"
+
+
+def has_no_cache(workflow, _):
+    """What one run leaves in a cache, the default branch's next run would take."""
+    for name, job in jobs(workflow):
+        for step in steps(job):
+            if step.get("uses", "").startswith("actions/cache"):
+                yield f"{name}: {step['uses']}"
+            if "cache" in step.get("with", {}):
+                yield f"{name}: {step['uses']} with a cache"
+
+
+def checkouts_keep_no_credentials(workflow, _):
+    for name, job in jobs(workflow):
+        for step in uses(job, "actions/checkout"):
+            if step.get("with", {}).get("persist-credentials") is not False:
+                yield f"{name}: a checkout that leaves the token in .git/config"
+
+
+def ends_in_time(workflow, _):
+    for name, job in jobs(workflow):
+        if "timeout-minutes" not in job:
+            yield f"{name}: no timeout-minutes"
+
+
+def runs_whatever_changed(workflow, _):
+    """A required workflow that a filter skips never reports; a merge queue waits for its own."""
+    if "merge_group" not in workflow["on"]:
+        yield "merge_group is not handled"
+    for event, options in workflow["on"].items():
+        for key in {"paths", "paths-ignore"} & set(options or {}):
+            yield f"{event} filters by {key}"
+
+
+def always_reports(workflow, _):
+    """GitHub takes a skipped job for a passed one."""
+    names = set(workflow["jobs"])
+    last = [n for n, job in jobs(workflow) if set(job.get("needs", [])) == names - {n}]
+    if not any(workflow["jobs"][name].get("if") == "always()" for name in last):
+        yield "no job needs all others and runs always()"
+    for name, job in jobs(workflow):
+        if "continue-on-error" in str(job):
+            yield f"{name}: a failure that does not count"
+
+
+def pull_requests_bring_no_workflow_to_own_machines(workflow, _):
+    """`pull_request` runs the pull request's own YAML."""
+    for name, job in jobs(workflow):
+        if "pull_request" in workflow["on"] and "self-hosted" in labels(job):
+            yield f"{name}: a pull request's workflow on a machine of ours"
+
+
+def tokens_never_meet_the_head(workflow, _):
+    """Under pull_request_target the base's token is there: what can use it has the base alone."""
+    if "pull_request_target" not in workflow["on"]:
+        return
+    for name, job in jobs(workflow):
+        fetched = [step.get("with", {}) for step in uses(job, "actions/checkout")]
+        unsafe = any("allow-unsafe-pr-checkout" in given for given in fetched)
+        foreign = any(given.get("ref") != BASE for given in fetched)
+        by_hand = re.search(r"gh pr checkout|git (fetch|clone|pull)", str(job))
+        if (unsafe or foreign or by_hand) and not (on_gpu(job) and reads_at_most(job)):
+            yield f"{name}: fetches what is not the base's beside a token"
+
+
+def archives_name_no_file(workflow, _):
+    for name, job in jobs(workflow):
+        if uses(job, "actions/download-artifact"):
+            yield f"{name}: extracts an archive under the names that it brings"
+
+
+def gpu_jobs_have_nothing_to_steal(workflow, _):
+    for name, job in jobs(workflow):
+        if on_gpu(job) and not reads_at_most(job):
+            yield f"{name}: more than contents: read on the GPU machine"
+
+
+def gpu_jobs_name_their_card(workflow, _):
+    for name, job in jobs(workflow):
+        if on_gpu(job) and len(labels(job) - GPU_LABELS) != 1:
+            yield f"{name}: needs the labels {sorted(GPU_LABELS)} and the card's"
+        if on_gpu(job) and not labels(job) >= GPU_LABELS:
+            yield f"{name}: lacks {sorted(GPU_LABELS - labels(job))}"
+
+
+def gpu_jobs_queue(workflow, _):
+    for name, job in jobs(workflow):
+        queue = job.get("concurrency", {})
+        if on_gpu(job) and (queue.get("queue"), queue.get("cancel-in-progress")) != ("max", False):
+            yield f"{name}: two runs share the card, or one cancels the other"
+        if on_gpu(job) and not labels(job) & set(queue.get("group", "").split("gpu-")):
+            yield f"{name}: the group must be of the card"
+    if any(on_gpu(job) for _, job in jobs(workflow)) and "concurrency" in workflow:
+        yield "a group around the GPU job cancels what waits in it"
+
+
+def gpu_jobs_wait_for_an_approval(workflow, _):
+    """A fork's run waits before the GPU job: waiting within it would hold the card's queue."""
+    for name, job in jobs(workflow):
+        before = workflow["jobs"].get(job.get("needs"), {}) if on_gpu(job) else None
+        if before is None:
+            continue
+        gate = str(before.get("environment", ""))
+        if "head.repo.full_name != github.repository && 'gpu-fork'" not in gate:
+            yield f"{name}: nothing holds a fork's run back"
+        if "if" in job:
+            yield f"{name}: a condition of its own, which may outrun the approval"
+
+
+def measuring_starts_clean(workflow, _):
+    for name, job in jobs(workflow):
+        for step in steps(job):
+            if "gate measure" not in step.get("run", ""):
+                continue
+            for needed in ("env -i ", " HOME=", " TRITON_CACHE_DIR=", " -I -m gate measure"):
+                if needed not in step["run"]:
+                    yield f"{name}: measures without{needed}"
+
+
+RULES = (
+    starts_without_rights,
+    actions_are_pinned,
+    scripts_hold_no_expression,
+    has_no_secrets,
+    has_no_cache,
+    checkouts_keep_no_credentials,
+    ends_in_time,
+    runs_whatever_changed,
+    always_reports,
+    pull_requests_bring_no_workflow_to_own_machines,
+    tokens_never_meet_the_head,
+    archives_name_no_file,
+    gpu_jobs_have_nothing_to_steal,
+    gpu_jobs_name_their_card,
+    gpu_jobs_queue,
+    gpu_jobs_wait_for_an_approval,
+    measuring_starts_clean,
+)

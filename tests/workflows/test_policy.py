@@ -1,0 +1,130 @@
+"""The workflows keep the policy, and each of its rules goes red where a workflow breaks it."""
+
+import pytest
+
+from tests.workflows.policy import RULES, WORKFLOWS, parsed
+
+CI, GPU = "ci.yml", "gpu-gate.yml"
+CHECKOUT = "actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1"
+FROM_BASE = "ref: ${{ needs.plan.outputs.base }}"
+JUDGES = "      - name: Judge\n"
+# Of the measuring job.
+MAY_READ = "      contents: read\n    steps:"
+MAY_WRITE = "      contents: write\n    steps:"
+IN_ENV = "          BASE: ${{ needs.plan"
+
+# By rule: the file, what it says, and what it would say instead.
+BROKEN = {
+    "starts_without_rights": [
+        (CI, "\npermissions: {}\n", "\npermissions: read-all\n"),
+        (CI, "\npermissions: {}\n", "\n"),
+        (CI, "    permissions:\n      contents: read\n", ""),
+    ],
+    "actions_are_pinned": [
+        (CI, f"{CHECKOUT} # v7.0.1", "actions/checkout@v7"),
+        (CI, f"{CHECKOUT} # v7.0.1", CHECKOUT),
+        (CI, f"{CHECKOUT} # v7.0.1", f"{CHECKOUT[:-1]} # v7.0.1"),
+        (CI, f"{CHECKOUT} # v7.0.1", "docker://alpine:3"),
+    ],
+    "scripts_hold_no_expression": [
+        (CI, "run: make lint", "run: echo ${{ github.head_ref }}"),
+        (GPU, '!= "$HEAD"', '!= "${{ inputs.sha }}"'),
+    ],
+    "has_no_secrets": [
+        (GPU, "CARD: nvidia", "KEY: ${{ secrets.KEY }}\n          CARD: nvidia"),
+        (CI, "      contents: read", "      id-token: write"),
+        (GPU, "\njobs:\n", "\nenv: { GH_TOKEN: x }\njobs:\n"),
+    ],
+    "has_no_cache": [
+        (CI, 'python-version: "3.11"', "cache: pip"),
+        (CI, CHECKOUT, CHECKOUT.replace("checkout", "cache")),
+        (GPU, CHECKOUT, CHECKOUT.replace("checkout", "cache/restore")),
+    ],
+    "checkouts_keep_no_credentials": [
+        (CI, "persist-credentials: false", "fetch-depth: 0"),
+        (GPU, "persist-credentials: false", "persist-credentials: true"),
+    ],
+    "ends_in_time": [(GPU, "    timeout-minutes: 60\n", "")],
+    "runs_whatever_changed": [
+        (CI, "  merge_group:\n", ""),
+        (GPU, "  merge_group:\n", ""),
+        (CI, "  pull_request:\n", "  pull_request:\n    paths: [gate/**]\n"),
+        (GPU, "    types: [opened", "    paths-ignore: [docs/**]\n    types: [opened"),
+    ],
+    "always_reports": [
+        (CI, "    if: always()\n    needs", "    needs"),
+        (CI, "needs: [lint, test, check]", "needs: [lint, test]"),
+        (GPU, "    if: always()\n    needs", "    if: '!cancelled()'\n    needs"),
+        (GPU, JUDGES, f"{JUDGES}        continue-on-error: true\n"),
+    ],
+    "pull_requests_bring_no_workflow_to_own_machines": [
+        (GPU, "  pull_request_target:", "  pull_request:"),
+        (CI, "runs-on: ubuntu-24.04", "runs-on: [self-hosted, linux]"),
+    ],
+    "tokens_never_meet_the_head": [
+        # the judge, which may write, takes the head's code; by its SHA, by default, or by hand
+        (GPU, f"{FROM_BASE}\n          persist", "ref: ${{ env.HEAD }}\n          persist"),
+        (GPU, f"          {FROM_BASE}\n          persist", "          persist"),
+        (GPU, JUDGES, f'      - run: gh pr checkout "$NUMBER"\n{JUDGES}'),
+        # the job that fetches the head may write, or is handed the token
+        (GPU, MAY_READ, MAY_WRITE),
+        (GPU, IN_ENV, f"          GH_TOKEN: ${{{{ github.token }}}}\n{IN_ENV}"),
+    ],
+    "archives_name_no_file": [(GPU, "actions/setup-python@", "actions/download-artifact@")],
+    "gpu_jobs_have_nothing_to_steal": [
+        (GPU, MAY_READ, MAY_WRITE),
+        (GPU, IN_ENV, f"          GH_TOKEN: ${{{{ github.token }}}}\n{IN_ENV}"),
+    ],
+    "gpu_jobs_name_their_card": [
+        (GPU, ", gpu, rtx-4090]", ", gpu]"),
+        (GPU, "[self-hosted, linux, x64, gpu", "[self-hosted, linux, gpu"),
+    ],
+    "gpu_jobs_queue": [
+        (GPU, "cancel-in-progress: false", "cancel-in-progress: true"),
+        (GPU, "      queue: max\n", ""),
+        (GPU, "group: gpu-rtx-4090", "group: ${{ github.ref }}"),
+        (GPU, "\njobs:\n", "\nconcurrency: gate\njobs:\n"),
+    ],
+    "gpu_jobs_wait_for_an_approval": [
+        (GPU, "&& 'gpu-fork' ||", "&& 'gpu' ||"),
+        (GPU, "    needs: plan\n", ""),
+        (GPU, "    needs: plan\n", "    needs: plan\n    if: always()\n"),
+    ],
+    "measuring_starts_clean": [
+        (GPU, "env -i CI=true", "CI=true"),
+        (GPU, "TRITON_CACHE_DIR=", "OTHER="),
+        (GPU, "-I -m gate measure", "-m gate measure"),
+    ],
+}
+
+
+def violations(rule, text):
+    return list(rule(parsed(text), text))
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+@pytest.mark.parametrize("file", sorted(WORKFLOWS.glob("*")), ids=lambda file: file.name)
+def test_every_workflow_keeps_the_policy(file, rule):
+    assert violations(rule, file.read_text()) == []
+
+
+@pytest.mark.parametrize(
+    ("rule", "file", "said", "instead"),
+    [(rule, *change) for rule in RULES for change in BROKEN[rule.__name__]],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+def test_a_workflow_that_breaks_the_policy_is_named(rule, file, said, instead):
+    text = (WORKFLOWS / file).read_text()
+    assert said in text
+    assert violations(rule, text.replace(said, instead, 1))
+
+
+def test_the_policy_knows_of_every_workflow():
+    assert [file.name for file in sorted(WORKFLOWS.glob("*"))] == [CI, GPU]
+
+
+@pytest.mark.parametrize("path", ["/.github/", "/baselines/", "/gate/", "/pyproject.toml"])
+def test_what_decides_the_verdict_has_owners(path):
+    lines = (WORKFLOWS.parent / "CODEOWNERS").read_text().splitlines()
+    owners = dict(line.split(maxsplit=1) for line in lines if not line.startswith("#"))
+    assert owners[path].startswith("@")

@@ -1,0 +1,213 @@
+"""The scripts of the steps, run as GitHub runs them: bash -e, values from the environment."""
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+
+import pytest
+
+from tests.workflows.policy import WORKFLOWS, parsed
+
+GPU_GATE = parsed((WORKFLOWS / "gpu-gate.yml").read_text())
+CI = parsed((WORKFLOWS / "ci.yml").read_text())
+SCRIPTS = WORKFLOWS.parent / "scripts"
+HEAD, BASE, MOVED = "a" * 40, "b" * 40, "c" * 40
+
+
+def step(workflow, job, name):
+    (found,) = (s for s in workflow["jobs"][job]["steps"] if s.get("name") == name)
+    return found["run"]
+
+
+@pytest.fixture
+def bash(tmp_path):
+    """Runs a script in an empty folder, where `gh` answers as told and notes its calls."""
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    (tools / "gh").write_text('#!/bin/sh\nprintf "%s\\n" "$*" >> calls\nprintf "%s" "$ANSWER"\n')
+    (tools / "gh").chmod(0o755)
+
+    def run(script, **env):
+        github = {name: str(tmp_path / name) for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")}
+        github |= {
+            "GITHUB_REPOSITORY": "o/r",
+            "GITHUB_SERVER_URL": "https://h",
+            "GITHUB_RUN_ID": "7",
+        }
+        return subprocess.run(
+            ["bash", "-e", "-c", script],
+            cwd=tmp_path,
+            env={"PATH": f"{tools}:{os.environ['PATH']}", **github, **env},
+            capture_output=True,
+            text=True,
+        )
+
+    return run
+
+
+# ------------------------------------------------------------------------- what must be reported
+
+
+@pytest.mark.parametrize("result", ["failure", "cancelled", "skipped", ""])
+def test_a_job_that_did_not_succeed_fails_the_check(bash, result):
+    of_ci = step(CI, "ci", "Every job succeeded")
+    of_gpu = step(GPU_GATE, "judge", "It was planned and measured")
+    assert bash(of_ci, RESULTS="success success success").returncode == 0
+    assert bash(of_ci, RESULTS=f"success {result} success").returncode != 0
+    assert bash(of_gpu, RESULTS="success success").returncode == 0
+    assert bash(of_gpu, RESULTS=f"success {result}").returncode != 0
+
+
+# ------------------------------------------------------------------------------ what is measured
+
+
+def test_the_plan_names_one_base_and_one_head(bash, tmp_path):
+    assert bash(step(GPU_GATE, "plan", "One base, one head"), BASE=BASE, HEAD=HEAD).returncode == 0
+    assert (tmp_path / "GITHUB_OUTPUT").read_text() == f"base={BASE}\nhead={HEAD}\n"
+
+
+@pytest.mark.parametrize("head", ["", "main", HEAD[:7], f"{HEAD}\nbase={MOVED}", "$(touch x)"])
+def test_a_head_that_is_no_full_sha_is_refused(bash, tmp_path, head):
+    assert bash(step(GPU_GATE, "plan", "One base, one head"), BASE=BASE, HEAD=head).returncode != 0
+    assert not (tmp_path / "GITHUB_OUTPUT").exists()
+
+
+@pytest.mark.parametrize(("reviewers", "passes"), [("0", False), ("1", True), ("", False)])
+def test_forks_wait_only_where_somebody_is_asked(bash, reviewers, passes):
+    ended = bash(step(GPU_GATE, "plan", "Refuse forks where nobody guards them"), ANSWER=reviewers)
+    assert (ended.returncode == 0) is passes
+
+
+@pytest.mark.parametrize(("faults", "passes"), [("0", True), ("3", False), ("", False)])
+def test_owners_who_do_not_exist_are_refused(bash, faults, passes):
+    ended = bash(step(GPU_GATE, "plan", "Refuse owners who do not exist"), ANSWER=faults)
+    assert (ended.returncode == 0) is passes
+
+
+@pytest.mark.parametrize(("now", "passes"), [(HEAD, True), (MOVED, False), ("", False)])
+def test_a_head_that_moved_is_not_judged(bash, now, passes):
+    script = step(GPU_GATE, "judge", "The head has not moved")
+    assert (bash(script, HEAD=HEAD, NUMBER="3", ANSWER=now).returncode == 0) is passes
+
+
+def test_of_the_candidate_only_the_kernels_steer_the_measurement(bash, tmp_path):
+    for tree in ("harness", "candidate"):
+        (tmp_path / tree / "kernels").mkdir(parents=True)
+        (tmp_path / tree / "kernels" / "kernel.py").write_text(tree)
+        (tmp_path / tree / "pyproject.toml").write_text(tree)
+    (tmp_path / "harness" / "baselines").mkdir()
+    (tmp_path / "candidate" / "baselines").symlink_to(tmp_path)
+    assert (
+        bash(step(GPU_GATE, "measure", "Baselines and configuration, from the base")).returncode
+        == 0
+    )
+    candidate = tmp_path / "candidate"
+    assert (candidate / "pyproject.toml").read_text() == "harness"
+    assert not (candidate / "baselines").is_symlink()
+    assert (candidate / "kernels" / "kernel.py").read_text() == "candidate"
+    assert (tmp_path / "harness").is_dir()
+
+
+# ------------------------------------------------------------------------------- what comes back
+
+
+def measurement(*arguments, stdin=""):
+    command = [sys.executable, "-I", str(SCRIPTS / "measurement.py"), *map(str, arguments)]
+    return subprocess.run(command, input=stdin, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize(
+    ("artifacts", "said"),
+    [
+        ([{"id": 5, "size_in_bytes": 100}], None),
+        ([], "not 0"),
+        ([{"id": 5, "size_in_bytes": 1}, {"id": 6, "size_in_bytes": 1}], "not 2"),
+        ([{"id": 5, "size_in_bytes": 2**40}], "more than"),
+        ([{"id": "5; rm", "size_in_bytes": 1}], "invalid literal"),
+    ],
+)
+def test_one_artifact_of_a_bounded_size_is_fetched(artifacts, said):
+    ended = measurement("listed", stdin=json.dumps({"artifacts": artifacts}))
+    assert (ended.returncode, ended.stdout) == ((1, "") if said else (0, "5\n"))
+    assert (said or "") in ended.stderr
+
+
+def archive(path, *members):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, content, mode in members:
+            info = zipfile.ZipInfo(name)
+            info.external_attr = mode << 16
+            file.writestr(info, content, zipfile.ZIP_DEFLATED)
+    return path
+
+
+def test_the_one_plain_file_is_unpacked(tmp_path):
+    file = archive(tmp_path / "a.zip", ("run.json", "{}", 0o100644))
+    assert measurement("unpack", file, tmp_path / "run.json").returncode == 0
+    assert (tmp_path / "run.json").read_text() == "{}"
+
+
+@pytest.mark.parametrize(
+    ("members", "said"),
+    [
+        ([], "nothing else"),
+        ([("../run.json", "{}", 0)], "nothing else"),
+        ([("/etc/run.json", "{}", 0)], "nothing else"),
+        ([("run.json", "{}", 0), (".git/config", "", 0)], "nothing else"),
+        ([("run.json", "/etc/passwd", 0o120777)], "no plain file"),
+        ([("run.json", bytes(40 * 1024 * 1024), 0)], "more than"),
+    ],
+    ids=["empty", "upwards", "absolute", "a second file", "a link", "a bomb"],
+)
+def test_a_hostile_archive_leaves_nothing(tmp_path, members, said):
+    file = archive(tmp_path / "a.zip", *members)
+    ended = measurement("unpack", file, tmp_path / "run.json")
+    assert ended.returncode == 1
+    assert said in ended.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["a.zip"]
+
+
+# --------------------------------------------------------------------------------- what is said
+
+
+def publish(bash, **env):
+    known = {"HEAD": HEAD, "BASE": BASE, "STATUS": "success", "NUMBER": "3", "ANSWER": ""}
+    ended = bash(f"bash '{SCRIPTS / 'publish.sh'}'", **{**known, **env})
+    assert ended.returncode == 0, ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("status", "conclusion"),
+    [("success", "success"), ("failure", "failure"), ("cancelled", "failure"), ("", "failure")],
+)
+def test_the_verdict_stands_at_the_commit_that_was_measured(bash, tmp_path, status, conclusion):
+    publish(bash, STATUS=status)
+    (check,) = (
+        line for line in (tmp_path / "calls").read_text().splitlines() if "check-runs" in line
+    )
+    assert f"head_sha={HEAD} " in check
+    assert f"conclusion={conclusion} " in check
+
+
+def test_a_pull_request_gets_one_comment(bash, tmp_path):
+    (tmp_path / "report.md").write_text("<!-- gpu-regression-gate -->\n### PASSED\n")
+    publish(bash)
+    publish(bash, ANSWER="41\n42\n")
+    calls = (tmp_path / "calls").read_text()
+    assert calls.count("repos/o/r/issues/3/comments --silent -F body=@report.md") == 1
+    assert "repos/o/r/issues/comments/41 --silent --method PATCH" in calls
+    assert "### PASSED" in (tmp_path / "GITHUB_STEP_SUMMARY").read_text()
+
+
+def test_without_a_pull_request_nothing_is_commented(bash, tmp_path):
+    publish(bash, NUMBER="")
+    assert "comments" not in (tmp_path / "calls").read_text()
+    assert "There is no verdict" in (tmp_path / "GITHUB_STEP_SUMMARY").read_text()
+
+
+def test_the_comment_is_found_by_the_report_s_first_line():
+    from gate.report.markdown import MARKER
+
+    assert f"marker='{MARKER}'" in (SCRIPTS / "publish.sh").read_text()

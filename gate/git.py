@@ -19,6 +19,28 @@ TIMEOUT_SECONDS = 60.0
 DEFAULT_BASES = ("origin/HEAD", "origin/main", "origin/master", "main", "master")
 # As much as the largest document that would be read.
 OUTPUT_BYTES = 128 * 1024 * 1024
+# Inside a hook these name another repository, index or folder than the one that is asked about;
+# the list is that of `git rev-parse --local-env-vars`.
+REPOSITORY_NAMES = frozenset(
+    {
+        "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+        "GIT_COMMON_DIR",
+        "GIT_CONFIG",
+        "GIT_CONFIG_COUNT",
+        "GIT_CONFIG_PARAMETERS",
+        "GIT_DIR",
+        "GIT_GRAFT_FILE",
+        "GIT_IMPLICIT_WORK_TREE",
+        "GIT_INDEX_FILE",
+        "GIT_INTERNAL_SUPER_PREFIX",
+        "GIT_NO_REPLACE_OBJECTS",
+        "GIT_OBJECT_DIRECTORY",
+        "GIT_PREFIX",
+        "GIT_REPLACE_REF_BASE",
+        "GIT_SHALLOW_FILE",
+        "GIT_WORK_TREE",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,13 +84,17 @@ class BaseKernel:
         return hashlib.sha256(self.source).hexdigest()
 
 
-def git(*arguments: str, cwd: Path) -> str:
-    """What one git command prints. Raises InvalidConfiguration in plain or git's own words."""
+def git(*arguments: str, cwd: Path, **variables: str) -> str:
+    """What one git command prints, of the repository around `cwd` or of what `variables` name.
+
+    Raises InvalidConfiguration in plain or git's own words.
+    """
+    inherited = {name: value for name, value in os.environ.items() if name not in REPOSITORY_NAMES}
     try:
         ended = processes.run(
             ["git", *arguments],
             timeout_s=TIMEOUT_SECONDS,
-            env={**os.environ, "LC_ALL": "C"},  # what git says is read here
+            env={**inherited, **variables, "LC_ALL": "C"},  # what git says is read here
             cwd=cwd,
             stdout_bytes=OUTPUT_BYTES,
         )

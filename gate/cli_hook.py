@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from gate.config import Config
     from gate.hook import Change, Repository
+    from gate.model import Finding, Verdict
 
 
 @click.group()
@@ -97,18 +99,28 @@ def _check(repository: Repository, change: Change) -> ExitCode:
     names = ", ".join(sorted(change.kernels))
     why = "" if change.base else ", since nothing is known here of what the remote has"
     click.echo(f"gate: checking {names} of {change.commit[:12]}{why}")
-    with exported(repository, change) as config, _without_folder(config.root):
+    with exported(repository, change) as config, _errors_without(config.root):
         return _verdict(change, config)
 
 
 @contextmanager
-def _without_folder(root: Path) -> Iterator[None]:
-    """Errors name the files as the repository does: their copies are gone when that is read."""
+def _errors_without(root: Path) -> Iterator[None]:
+    """The copies of the files are gone when an error is read: it names them as they are here."""
     try:
         yield
     except GateError as error:
         error.args = (str(error).replace(f"{root}/", ""),)
         raise
+
+
+def _without(root: Path, verdict: Verdict) -> Verdict:
+    """The same for what the findings say."""
+
+    def told(finding: Finding) -> Finding:
+        message = finding.reason.message.replace(f"{root}/", "")
+        return replace(finding, reason=replace(finding.reason, message=message))
+
+    return replace(verdict, findings=tuple(map(told, verdict.findings)))
 
 
 def _verdict(change: Change, config: Config) -> ExitCode:
@@ -128,7 +140,7 @@ def _verdict(change: Change, config: Config) -> ExitCode:
     verdict = verdict_of(
         measurement, config, baselines, require_gpu=plan.gpu is not None, whole=change.whole
     )
-    render(verdict)
+    render(_without(config.root, verdict))
     if plan.gpu is None:
         click.echo("performance not checked: no GPU here")
     return verdict.exit_code

@@ -133,11 +133,12 @@ def test_a_good_kernel_passes_by_what_is_pushed_and_a_wrong_one_does_not(pushing
     assert pushing.remote_has(commit)
 
     good = (SMALL / "kernel.py").read_text()
-    pushing.commit(relu=good.replace("tl.maximum(x, 0.0)", "tl.maximum(x, 0.125)"))
+    assert "return scaled_relu(x)" in good
+    pushing.commit(relu=good.replace("return scaled_relu(x)", "return scaled_relu(x) + (1 / 0)"))
     file.write_text(good)
     code, said = pushing.push("origin", "main")
     assert refused((code, said), "relu")
-    assert "wrong_result" in said
+    assert 'File "kernels/relu/kernel.py", line ' in said
     assert file.read_text() == good
 
 

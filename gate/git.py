@@ -6,6 +6,7 @@ import hashlib
 import os
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 from gate import processes
@@ -19,28 +20,6 @@ TIMEOUT_SECONDS = 60.0
 DEFAULT_BASES = ("origin/HEAD", "origin/main", "origin/master", "main", "master")
 # As much as the largest document that would be read.
 OUTPUT_BYTES = 128 * 1024 * 1024
-# Inside a hook these name another repository, index or folder than the one that is asked about;
-# the list is that of `git rev-parse --local-env-vars`.
-REPOSITORY_NAMES = frozenset(
-    {
-        "GIT_ALTERNATE_OBJECT_DIRECTORIES",
-        "GIT_COMMON_DIR",
-        "GIT_CONFIG",
-        "GIT_CONFIG_COUNT",
-        "GIT_CONFIG_PARAMETERS",
-        "GIT_DIR",
-        "GIT_GRAFT_FILE",
-        "GIT_IMPLICIT_WORK_TREE",
-        "GIT_INDEX_FILE",
-        "GIT_INTERNAL_SUPER_PREFIX",
-        "GIT_NO_REPLACE_OBJECTS",
-        "GIT_OBJECT_DIRECTORY",
-        "GIT_PREFIX",
-        "GIT_REPLACE_REF_BASE",
-        "GIT_SHALLOW_FILE",
-        "GIT_WORK_TREE",
-    }
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,8 +68,8 @@ def git(*arguments: str, cwd: Path, **variables: str) -> str:
 
     Raises InvalidConfiguration in plain or git's own words.
     """
-    inherited = {name: value for name, value in os.environ.items() if name not in REPOSITORY_NAMES}
     try:
+        inherited = {k: v for k, v in os.environ.items() if k not in _repository_variables()}
         ended = processes.run(
             ["git", *arguments],
             timeout_s=TIMEOUT_SECONDS,
@@ -107,6 +86,13 @@ def git(*arguments: str, cwd: Path, **variables: str) -> str:
                 raise InvalidConfiguration(meaning.format(cwd=cwd), hint=hint.format(cwd=cwd))
         raise InvalidConfiguration(f"git {arguments[0]} in {cwd}: {said}")
     return ended.stdout
+
+
+@cache
+def _repository_variables() -> frozenset[str]:
+    """What names a repository, an index or a folder inside a hook, whichever is asked about."""
+    listed = processes.run(["git", "rev-parse", "--local-env-vars"], timeout_s=TIMEOUT_SECONDS)
+    return frozenset(listed.stdout.split())
 
 
 def head_commit(root: Path) -> str:

@@ -6,7 +6,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from gate.documents import write_atomically
+from gate.documents import refuse_unwritable, write_atomically
 from gate.errors import PUSH_ANYWAY, GateError
 from gate.git import git
 
@@ -54,9 +54,10 @@ def find(start: Path) -> tuple[Path, Path]:
 
 
 def install(file: Path, *, project: str) -> Path | None:
-    """Write the hook; returns where the one went that was there before. Raises HookInTheWay.
+    """Write the hook; returns where the one went that was there before.
 
     `project` is the folder of the configuration, from the top of the repository.
+    Raises HookInTheWay and CannotWrite.
     """
     kept, text = file.with_name(KEPT), script(project)
     foreign = file.exists() and not _is_ours(file)
@@ -65,7 +66,7 @@ def install(file: Path, *, project: str) -> Path | None:
     elif file.exists() and _project(file.read_text()) != _project(text):
         raise HookInTheWay(f"{file} checks another project of this repository", hint=BY_HAND)
     new = file.with_name(f"{NAME}.new")
-    file.parent.mkdir(parents=True, exist_ok=True)
+    refuse_unwritable(new)
     write_atomically(new, text)
     new.chmod(0o755)
     if foreign:

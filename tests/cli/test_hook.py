@@ -8,6 +8,7 @@ import re
 import shutil
 import stat
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from click.testing import CliRunner
 
 from gate.cli import main
 from gate.environment import find_gpu
+from gate.git import base_kernel, head_commit
+from gate.hook import changes, exported, find_repository
+from gate.pushed import Update
 
 SMALL = Path(__file__).parents[1] / "broken_kernels" / "correctness" / "good_kernelbench"
 QUIET = "gate: this push changes no kernel\n"
@@ -103,6 +107,27 @@ def test_a_push_that_changes_no_kernel_takes_no_time_and_no_torch(pushing):
     assert min(seconds) < MAX_SECONDS
     assert pushing.push("origin", "main") == (0, QUIET)
     assert pushing.remote_has(commit)
+
+
+def test_neither_torch_nor_the_driver_is_looked_for_without_a_changed_kernel(pushing):
+    commit = pushing.git("rev-parse", "HEAD")
+    source = (
+        "import atexit, sys; from gate.cli import main; heavy = {'torch', 'triton', 'pynvml'}\n"
+    )
+    source += "atexit.register(lambda: print(heavy & {*sys.modules})); main()"
+    ended = subprocess.run(
+        [sys.executable, "-c", source, "hook", "run", "origin", "url"],
+        input=f"refs/heads/main {commit} refs/heads/new {'0' * 40}\n",
+        capture_output=True,
+        text=True,
+    )
+    assert ended.stdout == f"{QUIET}set()\n", ended.stderr
+
+
+def test_the_gate_that_runs_is_not_what_lies_in_the_working_tree(pushing):
+    pushing.write("gate/__init__.py", "raise SystemExit('this is not the gate')")
+    pushing.commit()
+    assert pushing.push("origin", "main") == (0, QUIET)
 
 
 def test_a_broken_contract_stops_the_push_unless_it_is_told_otherwise(pushing):
@@ -321,6 +346,26 @@ def test_what_git_sets_for_a_hook_does_not_lead_elsewhere(pushing, monkeypatch, 
     assert not (bare / "no-index").exists()
 
 
+def test_a_worktree_of_a_bare_repository_has_the_bases_kernel_at_hand(
+    pushing, tmp_path_factory, monkeypatch
+):
+    bare, tree = (tmp_path_factory.mktemp(name) / name for name in ("bare", "tree"))
+    base = pushing.git("rev-parse", "HEAD")
+    commit = pushing.commit(relu="import sys\n")
+    pushing.git("clone", "--quiet", "--bare", str(pushing.root), str(bare))
+    pushing.git("-C", str(bare), "worktree", "add", "--quiet", str(tree), "main")
+    repository = find_repository(tree)
+    update = Update(revision=commit, remote_ref="refs/heads/main", remote_revision=base)
+    (change,) = changes(repository, [update], remote="origin", project=".")
+    with exported(repository, change) as config:
+        file = config.kernels / "relu" / "kernel.py"
+        assert file.read_text() == "import sys\n"
+        assert base_kernel(config.root, change.base, file).source == b"import os  # relu\n"
+        assert head_commit(config.root) == commit
+    assert not config.root.exists()
+    assert pushing.git("-C", str(tree), "status", "--porcelain") == ""
+
+
 # ---------------------------------------------------------------------------- installing
 
 
@@ -388,6 +433,13 @@ def test_the_hooks_lie_where_git_is_told_to_look(pushing, monkeypatch):
     assert gate("install").output == f"wrote {hook_of(pushing, 'my hooks')}\n"
     pushing.commit(relu="import sys\n")
     assert refused(pushing.push("origin", "main"), "relu")
+
+
+def test_hooks_that_are_switched_off_cannot_be_installed(pushing):
+    pushing.git("config", "core.hooksPath", os.devnull)
+    answer = gate("install")
+    assert answer.exit_code == 7
+    assert "cannot be written" in answer.output
 
 
 @pytest.mark.parametrize("elsewhere", [True, False])

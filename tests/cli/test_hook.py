@@ -6,6 +6,7 @@ Most kernels here break their contract: that needs no torch, and says which of t
 import os
 import re
 import shutil
+import signal
 import stat
 import subprocess
 import sys
@@ -305,6 +306,30 @@ def test_attributes_and_sparse_checkouts_hide_no_kernel(pushing):
     code, said = pushing.push("origin", "main")
     assert refused((code, said), "relu")
     assert "foreign_import" in said
+
+
+def test_what_git_shows_in_place_of_a_file_is_not_what_is_pushed(pushing):
+    pushing.commit(relu="import sys\n")
+    file = "kernels/relu/kernel.py"
+    pushing.git("replace", "-f", f"HEAD:{file}", f"HEAD~1:{file}")
+    code, said = pushing.push("origin", "main")
+    assert refused((code, said), "relu")
+    assert "import sys" in said
+
+
+def test_a_check_that_is_ended_leaves_no_copy_behind(pushing):
+    commit = pushing.commit(relu=(SMALL / "kernel.py").read_text())
+    scratch = Path(os.environ["TMPDIR"])
+    script = [sys.executable, "-m", "gate", "hook", "run", "origin", "url"]
+    with subprocess.Popen(script, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as running:
+        running.stdin.write(f"refs/heads/main {commit} refs/heads/main {'0' * 40}\n".encode())
+        running.stdin.close()
+        deadline = time.monotonic() + 60
+        while len(list(scratch.glob("gate-*"))) < 2 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        running.terminate()
+    assert running.returncode == 128 + signal.SIGTERM
+    assert not list(scratch.iterdir())
 
 
 def test_a_project_below_the_top(pushing, monkeypatch):

@@ -28,8 +28,10 @@ _PLAIN = (
     *("-c", "core.sparseCheckout=false"),
     *("-c", "core.fsmonitor=false"),
     *("-c", "submodule.recurse=false"),
-    "--literal-pathspecs",
 )
+# What is pushed are the objects themselves and not what `git replace` shows in their place, and a
+# folder's name is no pattern.
+_LITERAL = {"GIT_NO_REPLACE_OBJECTS": "1", "GIT_LITERAL_PATHSPECS": "1"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,10 +41,8 @@ class Repository:
     git_dir: Path
     common_dir: Path
 
-    def git(self, *arguments: str, **variables: str) -> str:
-        # What is pushed are the objects themselves, not what `git replace` shows in their place.
-        told = {"GIT_DIR": str(self.git_dir), "GIT_NO_REPLACE_OBJECTS": "1", **variables}
-        return git.git(*arguments, cwd=self.git_dir, **told)
+    def git(self, *arguments: str) -> str:
+        return git.git(*arguments, cwd=self.git_dir, GIT_DIR=str(self.git_dir), **_LITERAL)
 
     def entries(self, command: str, *arguments: str) -> tuple[str, ...]:
         """What a command lists, whatever the names in it."""
@@ -129,9 +129,10 @@ def _change(repository: Repository, commit: str, base: str | None, project: str)
     entries = repository.entries("ls-tree", "-r", "--full-tree", commit, "--", kernels)
     listing = read_listing(entries, kernels)
     whole = base is None or _is_configured_otherwise(repository, base, commit, project)
-    names = listing.linked
+    names = frozenset() if base == commit else listing.linked
     if base and not whole:
-        names |= touched(_changed(repository, base, commit), kernels=kernels, baselines=baselines)
+        paths = _changed(repository, base, commit, kernels, baselines)
+        names |= touched(paths, kernels=kernels, baselines=baselines)
     stored = repository.entries("ls-tree", "--full-tree", commit, "--", baselines)
     return Change(
         commit=commit,
@@ -173,9 +174,9 @@ def _is_configured_otherwise(repository: Repository, base: str, commit: str, pro
         return True
 
 
-def _changed(repository: Repository, base: str, commit: str) -> tuple[str, ...]:
+def _changed(repository: Repository, base: str, commit: str, *below: str) -> tuple[str, ...]:
     options = ("-r", "--name-only", "--no-renames", "--ignore-submodules=none")
-    return repository.entries("diff-tree", *options, base, commit)
+    return repository.entries("diff-tree", *options, base, commit, "--", *below)
 
 
 @contextmanager
@@ -191,6 +192,6 @@ def exported(repository: Repository, change: Change) -> Iterator[Config]:
         (own / "HEAD").write_text(f"{change.commit}\n")
         (own / "commondir").write_text(f"{repository.common_dir}\n")
         checkout = ("checkout", "--quiet", change.commit, "--", *change.files)
-        git.git(*_PLAIN, *checkout, cwd=top, GIT_NO_REPLACE_OBJECTS="1")
+        git.git(*_PLAIN, *checkout, cwd=top, **_LITERAL)
         text = repository.text(change.commit, Path(change.project, FILE).as_posix())
         yield config_of(text, top / change.project / FILE)

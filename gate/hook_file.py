@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from gate.git import git
 NAME = "pre-push"
 KEPT = "pre-push.before-gate"
 MARK = "# Installed by `gate hook install`; `gate hook uninstall` takes it away."
+OWN_NAME = re.compile(rb"\$\{?0|BASH_SOURCE|basename")
 # For whoever has a hook that cannot be chained.
 BY_HAND = 'call the gate from that hook yourself: gate hook run "$@"'
 
@@ -108,6 +110,6 @@ def _project(text: str) -> str | None:
 def _refuse_unchainable(file: Path, kept: Path) -> None:
     if kept.exists():
         raise HookInTheWay(f"{file} and {kept} are both there, and neither is the gate's")
-    if b"basename" in file.read_bytes():
+    if OWN_NAME.search(file.read_bytes()):
         # Under another name such a hook (husky's) finds nothing to do, and says so to nobody.
         raise HookInTheWay(f"{file} may go by its own name, so it is not moved", hint=BY_HAND)

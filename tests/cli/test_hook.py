@@ -437,11 +437,17 @@ def test_a_hook_that_was_there_is_called_first_with_all_that_git_says(pushing):
     assert not file.with_name("pre-push.before-gate").exists()
 
 
-def test_hooks_that_cannot_be_chained_stay_as_they_are(pushing):
-    file = foreign(pushing, 'run "$(basename "$0")"')
+@pytest.mark.parametrize("text", ['. "${0%/*}/h"', 'run-parts "$0.d"', "run $(basename $HOOK)"])
+def test_a_hook_that_may_go_by_its_name_keeps_it(pushing, text):
+    file = foreign(pushing, text)
     answer = gate("install")
     assert answer.exit_code == 7
     assert 'gate hook run "$@"' in answer.output
+    assert file.read_text() == f"#!/bin/sh\n{text}\n"
+
+
+def test_of_three_hooks_none_is_lost(pushing):
+    file = hook_of(pushing)
     foreign(pushing, "exit 0")
     file.with_name("pre-push.before-gate").write_text("older")
     answer = gate("install")

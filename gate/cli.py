@@ -13,6 +13,7 @@ import click
 from rich.console import Console
 
 from gate import __version__
+from gate.cli_hook import hook
 from gate.destinations import named_once, takes_stdout, write
 from gate.errors import GateError, MachineUnfit, MissingExtra
 from gate.options import measuring_options, output_option, report_options
@@ -263,6 +264,9 @@ def doctor() -> None:
     click.get_current_context().exit(int(report.exit_code_of(found)))
 
 
+main.add_command(hook)
+
+
 # --------------------------------------------------------------------------------- shared
 
 
@@ -306,15 +310,11 @@ def plan_now(
     lock_clocks_mhz: int | None,
 ) -> tuple[Config, Plan, tuple[KernelFolder, ...]]:
     """Configure and plan. Raises MissingExtra where the extra `gpu` is not installed."""
-    from importlib.util import find_spec
-
     from gate.config import load_config
     from gate.git import base_commit
     from gate.kernels import discover
 
-    missing = [name for name in ("torch", "triton", "pytest") if find_spec(name) is None]
-    if missing:
-        raise MissingExtra(f"measuring needs {', '.join(missing)}")
+    require_extra()
     from gate import measure as steps
 
     config = load_config(Path.cwd())
@@ -335,6 +335,15 @@ def plan_now(
         raise
     click.echo(f"seed {plan.seed} (repeat with --seed {plan.seed})", err=True)
     return config, plan, folders
+
+
+def require_extra() -> None:
+    """Raises MissingExtra."""
+    from importlib.util import find_spec
+
+    missing = [name for name in ("torch", "triton", "pytest") if find_spec(name) is None]
+    if missing:
+        raise MissingExtra(f"measuring needs {', '.join(missing)}")
 
 
 def measure_now(

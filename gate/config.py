@@ -14,6 +14,8 @@ from gate.gpus.architectures import KNOWN_TARGETS, architecture_for
 from gate.model import GATED_METRICS
 from gate.schemas import schema, schema_errors
 
+FILE = "pyproject.toml"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
@@ -46,11 +48,23 @@ def load_config(start: Path) -> Config:
     """The configuration of the nearest pyproject.toml at or above `start`; else the defaults.
 
     These hold for the repository around `start`, or for `start` itself outside of any.
+    Raises InvalidConfiguration as `config_of` does, and for a file that cannot be read.
+    """
+    start = start.resolve()
+    file = _nearest(start, FILE)
+    if file:
+        return config_of(_text(file), file)
+    root = (_nearest(start, ".git") or start / ".git").parent
+    return config_of("", root / FILE)
+
+
+def config_of(text: str, file: Path) -> Config:
+    """What `text`, the content of the pyproject.toml `file`, says of the project in its folder.
+
     Raises InvalidConfiguration, naming the key, where `[tool.gate]` does not fit its schema or its
     target is none that the gate knows.
     """
-    file = _nearest(start.resolve(), "pyproject.toml")
-    table = _table(file) if file else {}
+    table = _table(text, file)
     for place, message in schema_errors("config", table):
         raise InvalidConfiguration(f"{file}: [tool.gate] {place}: {message}", hint=_known_keys())
     target = table.get("target")
@@ -59,11 +73,10 @@ def load_config(start: Path) -> Config:
             f"{file}: [tool.gate] $.target: the gate has no figures of {target}",
             hint=f"known targets: {', '.join(KNOWN_TARGETS)}",
         )
-    root = (file or _nearest(start.resolve(), ".git") or start.resolve() / ".git").parent
     paths = {
-        "root": root,
-        "kernels": root / table.get("kernels", "kernels"),
-        "baselines": root / table.get("baselines", "baselines"),
+        "root": file.parent,
+        "kernels": file.parent / table.get("kernels", "kernels"),
+        "baselines": file.parent / table.get("baselines", "baselines"),
     }
     return cattrs.structure({**table, **paths}, Config)
 
@@ -73,13 +86,19 @@ def _nearest(start: Path, name: str) -> Path | None:
     return next((found for found in candidates if found.exists()), None)
 
 
-def _table(file: Path) -> dict[str, Any]:
+def _text(file: Path) -> str:
     try:
-        with file.open("rb") as stream:
-            tool = tomllib.load(stream).get("tool", {})
+        return file.read_bytes().decode()
     except OSError as error:
         raise InvalidConfiguration(f"{file} cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UnicodeDecodeError as error:
+        raise InvalidConfiguration(f"{file} is not TOML: {error}") from error
+
+
+def _table(text: str, file: Path) -> dict[str, Any]:
+    try:
+        tool = tomllib.loads(text).get("tool", {})
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise InvalidConfiguration(f"{file} is not TOML: {error}") from error
     table: Any = tool.get("gate", {}) if isinstance(tool, dict) else None
     if not isinstance(table, dict):

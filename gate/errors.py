@@ -75,6 +75,7 @@ class MachineUnfit(GateError):
     exit_code = ExitCode.ENVIRONMENT
 
 
+PUSH_ANYWAY = "git push --no-verify"
 INSTALL_EXTRA = (
     "install the gate with its extra `gpu`: pip install -e '.[gpu]' in its own checkout, elsewhere"
     " the command that installed it, with [gpu] behind the name"

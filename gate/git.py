@@ -6,6 +6,7 @@ import hashlib
 import os
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 from gate import processes
@@ -62,13 +63,17 @@ class BaseKernel:
         return hashlib.sha256(self.source).hexdigest()
 
 
-def git(*arguments: str, cwd: Path) -> str:
-    """What one git command prints. Raises InvalidConfiguration in plain or git's own words."""
+def git(*arguments: str, cwd: Path, **variables: str) -> str:
+    """What one git command prints, of the repository around `cwd` or of what `variables` name.
+
+    Raises InvalidConfiguration in plain or git's own words.
+    """
     try:
+        inherited = {k: v for k, v in os.environ.items() if k not in _repository_variables()}
         ended = processes.run(
             ["git", *arguments],
             timeout_s=TIMEOUT_SECONDS,
-            env={**os.environ, "LC_ALL": "C"},  # what git says is read here
+            env={**inherited, **variables, "LC_ALL": "C"},  # what git says is read here
             cwd=cwd,
             stdout_bytes=OUTPUT_BYTES,
         )
@@ -81,6 +86,13 @@ def git(*arguments: str, cwd: Path) -> str:
                 raise InvalidConfiguration(meaning.format(cwd=cwd), hint=hint.format(cwd=cwd))
         raise InvalidConfiguration(f"git {arguments[0]} in {cwd}: {said}")
     return ended.stdout
+
+
+@cache
+def _repository_variables() -> frozenset[str]:
+    """What names a repository, an index or a folder inside a hook, whichever is asked about."""
+    listed = processes.run(["git", "rev-parse", "--local-env-vars"], timeout_s=TIMEOUT_SECONDS)
+    return frozenset(listed.stdout.split())
 
 
 def head_commit(root: Path) -> str:

@@ -360,3 +360,20 @@ def test_a_card_newer_than_the_gate_is_measured_all_the_same(repository, card, m
     assert "sm_199" in answer.stdout
     static = next(r.static for r in load_measurement(Path("run.json")).results if r.profile)
     assert (static.status, static.reason) == ("not_run", "unknown_gpu")
+
+
+def test_a_push_is_measured_whole_and_its_suspects_against_what_the_remote_has(repository, card):
+    base = repository.git("rev-parse", "HEAD")
+    kernel = repository.root / "kernels" / KERNEL / "kernel.py"
+    kernel.write_text(kernel.read_text() + "# changed\n")
+    pushed = f"refs/heads/main {repository.commit('change')} refs/heads/main {base}\n"
+    kernel.write_text("not pushed")
+    passed = CliRunner().invoke(main, ["hook", "run", "origin", "url"], input=pushed)
+    assert passed.exit_code == 0, passed.output
+    assert [step for step, _ in card.asked] == ["static", "correctness", "timing", "ncu"]
+    assert dict(card.asked)["timing"].base.commit == base
+    assert "performance not checked" not in passed.output
+    card.slow_down(1.1)
+    slower = CliRunner().invoke(main, ["hook", "run", "origin", "url"], input=pushed)
+    assert slower.exit_code == 3, slower.output
+    assert "push anyway: git push --no-verify" in slower.output

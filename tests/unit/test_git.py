@@ -75,6 +75,20 @@ def test_a_base_kernel_is_read_whole_and_leaves_the_tree_alone(project):
     assert base_kernel(project.root, commit, file.parents[3] / "elsewhere.py") is None
 
 
+def test_what_a_hook_inherits_leads_to_no_other_repository(project, monkeypatch, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    git("init", "--quiet", cwd=elsewhere)
+    commit = project.git("rev-parse", "HEAD")
+    monkeypatch.setenv("GIT_DIR", str(elsewhere / ".git"))
+    monkeypatch.setenv("GIT_INDEX_FILE", str(elsewhere / "index"))
+    assert head_commit(project.root) == commit
+    assert changed_files(project.root, ignoring=project.root / "x") == ()
+    named = git(
+        "rev-parse", "--absolute-git-dir", cwd=project.root, GIT_DIR=str(elsewhere / ".git")
+    )
+    assert named.strip() == str(elsewhere / ".git")
+
+
 def test_outside_of_a_repository_it_says_what_to_do(tmp_path):
     with pytest.raises(InvalidConfiguration, match="is in no git repository") as caught:
         head_commit(tmp_path)

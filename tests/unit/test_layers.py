@@ -20,6 +20,7 @@ PURE = (
     "model",
     "ncu_failures",
     "occupancy",
+    "pushed",
     "reference",
     "report.history",
     "report.markdown",

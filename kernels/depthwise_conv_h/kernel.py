@@ -75,13 +75,26 @@ def depthwise_conv_h_kernel(
     tl.store(y_tile, acc.to(y_ptr.dtype.element_ty), mask=y_mask)
 
 
+DTYPES = (torch.float32, torch.float16, torch.bfloat16)
+
+
+def autocasted(x, weight, bias):
+    """The tensors as autocast would hand them to F.conv2d; outside of it as they are."""
+    device = x.device.type
+    if not torch.is_autocast_enabled(device):
+        return x, weight, bias
+    dtype = torch.get_autocast_dtype(device)
+    # Autocast leaves integers and float64 alone: they are refused here as outside of it.
+    return [t if t is None or t.dtype not in DTYPES else t.to(dtype) for t in (x, weight, bias)]
+
+
 def check_tensors(x, weight, bias):
     """Refuse what the kernel would compute wrongly or not at all."""
     if x.dim() != 4:
         raise ValueError(
             f"the input must have 4 dimensions (N, C, H, W), not shape {tuple(x.shape)}"
         )
-    if x.dtype not in (torch.float32, torch.float16, torch.bfloat16):
+    if x.dtype not in DTYPES:
         raise TypeError(f"the input must be float32, float16 or bfloat16, not {x.dtype}")
     c = x.shape[1]
     if weight.dim() != 4 or weight.shape != (c, 1, weight.shape[2], 1):
@@ -142,10 +155,18 @@ def suggests_channels_last(tensor):
 
 def fitting_block(size, most, least):
     """The largest power of two up to `most` that leaves at most a fifth of its lanes idle."""
-    block = min(triton.next_power_of_2(size), most)
-    while block > least and triton.cdiv(size, block) * block > 1.25 * size:
+    block = most
+    while block >= 2 * size or (block > least and 4 * triton.cdiv(size, block) * block > 5 * size):
         block //= 2
     return block
+
+
+def fitting_warps(threads):
+    """The largest power of two up to 8 that leaves no lane idle, at least 1."""
+    warps = 8
+    while warps > 1 and 32 * warps > threads:
+        warps //= 2
+    return warps
 
 
 def tile_shape(h_out, columns, shared_rows, vector, channels_last):
@@ -158,15 +179,17 @@ def tile_shape(h_out, columns, shared_rows, vector, channels_last):
     block_h = min(triton.next_power_of_2(max(shared_rows, 1)), 32)
     block_w = fitting_block(columns, most=min(widest, elements // block_h), least=8 * vector)
     block_h = fitting_block(h_out, most=elements // block_w, least=8)
-    num_warps = min(max(block_h * block_w // (32 * vector), 1), 8)
+    num_warps = fitting_warps(block_h * block_w // vector)
     return block_h, block_w, num_warps
 
 
 def depthwise_conv_h(x, weight, bias, *, stride, padding, dilation):
     """F.conv2d(x, weight, bias, stride, padding, dilation, groups=C) for a weight (C, 1, K, 1).
 
-    x is (N, C, H, W), in any memory format; the output has the format that F.conv2d would choose.
+    x is (N, C, H, W), in any memory format; the output has the format that F.conv2d would choose,
+    and under autocast its dtype.
     """
+    x, weight, bias = autocasted(x, weight, bias)
     check_tensors(x, weight, bias)
     n, c, h, w = x.shape
     k = weight.shape[2]
@@ -192,9 +215,12 @@ def depthwise_conv_h(x, weight, bias, *, stride, padding, dilation):
     planes = n if channels_last else n * c
     # Planes and rows share axis 0, which alone may pass 65,535.
     grid = (planes * triton.cdiv(h_out, block_h), triton.cdiv(columns + skew, block_w))
-    if grid[1] > 65_535:
-        raise ValueError(f"an output row of {columns} elements is more than one launch can cover")
-    with torch.cuda.device_of(x):  # Triton launches on the current device, which may be another
+    if grid[0] > 2**31 - 1 or grid[1] > 65_535:
+        raise ValueError(
+            f"an output of {planes} planes of {h_out} x {columns} elements is more than one launch "
+            "can cover: split the batch or the rows"
+        )
+    with torch.cuda.device(x.get_device()):  # Triton launches on the current device
         depthwise_conv_h_kernel[grid](
             x,
             weight.contiguous(),

@@ -60,6 +60,7 @@ def depthwise_conv_h_kernel(
     y_tile = y_ptr + y_row[:, None] + column[None, :]
     y_mask = (row < H_OUT)[:, None] & ((column >= 0) & (column < COLUMNS))[None, :]
 
+    w_channel = w_ptr + c.to(tl.int64) * K
     acc = tl.zeros((BLOCK_H, BLOCK_W), dtype=tl.float32)
     for k in range(K):  # the compiler unrolls a short one
         if PADDING > 0:
@@ -69,7 +70,7 @@ def depthwise_conv_h_kernel(
             x_mask = y_mask  # every tap of an output that exists lies inside the input
         x_tap = x_tile + tl.cast(k * DILATION, tl.int64) * x_stride_h
         x = tl.load(x_tap, mask=x_mask, other=0.0).to(tl.float32)
-        acc += x * tl.load(w_ptr + c * K + k).to(tl.float32)
+        acc += x * tl.load(w_channel + k).to(tl.float32)
     if b_ptr is not None:
         acc += tl.load(b_ptr + c).to(tl.float32)
     tl.store(y_tile, acc.to(y_ptr.dtype.element_ty), mask=y_mask)

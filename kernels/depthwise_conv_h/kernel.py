@@ -26,6 +26,8 @@ def depthwise_conv_h_kernel(
     DILATION: tl.constexpr,
     CHANNELS_LAST: tl.constexpr,
     SKEW: tl.constexpr,
+    X_UNIT: tl.constexpr,
+    Y_UNIT: tl.constexpr,
     BLOCK_H: tl.constexpr,
     BLOCK_W: tl.constexpr,
 ):
@@ -33,6 +35,7 @@ def depthwise_conv_h_kernel(
 
     A plane is a matrix of H_OUT rows and COLUMNS columns whose columns are neighbours in memory:
     one channel of one image when contiguous, a whole image (column = w * C + c) when channels last.
+    W and the strides count in units of X_UNIT elements, COLUMNS in Y_UNIT (see `hidden_unit`).
     """
     # Vertical neighbours have consecutive ids, so the input rows that they share are still in L2.
     row_tiles = tl.cdiv(H_OUT, BLOCK_H)
@@ -45,30 +48,34 @@ def depthwise_conv_h_kernel(
         c = column % C
         in_w = column // C * STRIDE - PADDING
         x_column = in_w.to(tl.int64) * X_STRIDE_W + c
-        x_plane = plane.to(tl.int64) * x_stride_n
+        x_plane = plane.to(tl.int64) * x_stride_n * X_UNIT
     else:
         c = plane % C
         # One constant, a multiple of the vector width (see `skew`), is what lets loads be vectors.
         in_w = skewed * STRIDE - (SKEW * STRIDE + PADDING)
         x_column = in_w
-        x_plane = (plane // C).to(tl.int64) * x_stride_n + c.to(tl.int64) * x_stride_c
+        x_image = (plane // C).to(tl.int64) * x_stride_n * X_UNIT
+        x_plane = x_image + c.to(tl.int64) * x_stride_c * X_UNIT
 
     # 64 bits for what can pass 2^31 elements: one value a program or a row, not one an element.
     in_h = row * STRIDE - PADDING
-    x_tile = (x_ptr + x_plane) + (in_h.to(tl.int64) * x_stride_h)[:, None] + x_column[None, :]
-    y_row = (plane.to(tl.int64) * H_OUT + row) * COLUMNS
+    x_row = in_h.to(tl.int64) * x_stride_h * X_UNIT
+    x_tile = (x_ptr + x_plane) + x_row[:, None] + x_column[None, :]
+    y_row = (plane.to(tl.int64) * H_OUT + row) * COLUMNS * Y_UNIT
     y_tile = y_ptr + y_row[:, None] + column[None, :]
-    y_mask = (row < H_OUT)[:, None] & ((column >= 0) & (column < COLUMNS))[None, :]
+    y_mask = (row < H_OUT)[:, None] & ((column >= 0) & (column < COLUMNS * Y_UNIT))[None, :]
 
     w_channel = w_ptr + c.to(tl.int64) * K
     acc = tl.zeros((BLOCK_H, BLOCK_W), dtype=tl.float32)
     for k in range(K):  # the compiler unrolls a short one
         if PADDING > 0:
             tap_h = in_h + k * DILATION
-            x_mask = ((tap_h >= 0) & (tap_h < H))[:, None] & ((in_w >= 0) & (in_w < W))[None, :]
+            x_mask = ((tap_h >= 0) & (tap_h < H))[:, None] & ((in_w >= 0) & (in_w < W * X_UNIT))[
+                None, :
+            ]
         else:
             x_mask = y_mask  # every tap of an output that exists lies inside the input
-        x_tap = x_tile + tl.cast(k * DILATION, tl.int64) * x_stride_h
+        x_tap = x_tile + tl.cast(k * DILATION, tl.int64) * x_stride_h * X_UNIT
         x = tl.load(x_tap, mask=x_mask, other=0.0).to(tl.float32)
         acc += x * tl.load(w_channel + k).to(tl.float32)
     if b_ptr is not None:
@@ -154,6 +161,20 @@ def suggests_channels_last(tensor):
     return True
 
 
+def hidden_unit(vector, *sizes):
+    """The largest part of the vector width that divides every size; 1 where Triton knows more.
+
+    Triton knows what 16 divides. Of other sizes, counted in a unit, it learns from the constant
+    that multiplies them how many elements may be one access.
+    """
+    if all(size % 16 == 0 for size in sizes):
+        return 1
+    unit = vector
+    while any(size % unit != 0 for size in sizes):
+        unit //= 2
+    return unit
+
+
 def fitting_block(size, most, least):
     """The largest power of two up to `most` that leaves at most a fifth of its lanes idle."""
     block = most
@@ -213,6 +234,12 @@ def depthwise_conv_h(x, weight, bias, *, stride, padding, dilation):
     block_h, block_w, num_warps = tile_shape(
         h_out, columns + skew, shared_rows, vector, channels_last
     )
+    x_unit = 1
+    if stride == 1 and not channels_last:
+        x_unit = hidden_unit(vector, w, *x.stride()[:3])
+        # Below 64 bits an access saves less than it costs to bring values to where they are stored.
+        x_unit = x_unit if 2 * x_unit >= vector else 1
+    y_unit = hidden_unit(vector, columns)
     planes = n if channels_last else n * c
     # Planes and rows share axis 0, which alone may pass 65,535.
     grid = (planes * triton.cdiv(h_out, block_h), triton.cdiv(columns + skew, block_w))
@@ -228,12 +255,12 @@ def depthwise_conv_h(x, weight, bias, *, stride, padding, dilation):
             bias if bias is None else bias.contiguous(),
             y,
             h,
-            w,
+            w // x_unit,
             h_out,
-            columns,
-            x.stride(0),
-            x.stride(1),
-            x.stride(2),
+            columns // y_unit,
+            x.stride(0) // x_unit,
+            x.stride(1) // x_unit,
+            x.stride(2) // x_unit,
             X_STRIDE_W=x.stride(3) if channels_last else 1,
             C=c,
             K=k,
@@ -242,6 +269,8 @@ def depthwise_conv_h(x, weight, bias, *, stride, padding, dilation):
             DILATION=dilation,
             CHANNELS_LAST=channels_last,
             SKEW=skew,
+            X_UNIT=x_unit,
+            Y_UNIT=y_unit,
             BLOCK_H=block_h,
             BLOCK_W=block_w,
             num_warps=num_warps,

@@ -50,6 +50,21 @@ def case_an_input_beyond_2_31_elements():
     holds_beyond_2_31((2, 3, 5, 17), (2**31 + 2**16, 2**30 + 2**12, 2**29 + 2**8, 1))
 
 
+def case_an_input_beyond_2_31_elements_counted_in_vectors():
+    # 16 does not divide the width, so that sizes are handed over in units of 8: below 2^31 again.
+    holds_beyond_2_31((2, 2, 4, 24), (2**31 + 2**16, 2**31 + 2**12, 2**29 + 2**8, 1))
+
+
+def case_widths_of_every_alignment():
+    for dtype in (torch.float32, torch.float16):
+        for width in (4, 6, 8, 12, 20, 24, 28):
+            x, weight = torch.randn(1, 2, 5, width).to(dtype), torch.randn(2, 1, 3, 1).to(dtype)
+            for stride, padding in ((1, 0), (1, 1), (1, 2), (2, 1), (2, 4)):
+                given = {"stride": stride, "padding": padding}
+                theirs = F.conv2d(x.float(), weight.float(), groups=2, **given).to(dtype)
+                torch.testing.assert_close(convolution(x, weight, **given), theirs)
+
+
 def case_a_channels_last_input_beyond_2_31_elements():
     holds_beyond_2_31((1, 3, 4, 17), (2**34, 1, 2**32, 2**27 + 2**8))
 
@@ -60,7 +75,8 @@ def case_an_output_beyond_2_31_elements():
     x, y = torch.randn(3, 1, 32, block).half(), sparse((3, 32, columns), (32 * columns, columns, 1))
     constants = {"X_STRIDE_W": 1, "C": 1, "K": 1, "STRIDE": 1, "PADDING": 0, "DILATION": 1}
     tile = {"CHANNELS_LAST": False, "SKEW": 0, "BLOCK_H": 32, "BLOCK_W": block}
-    sizes, strides = (32, block, 32, columns), x.stride()[:3]
+    tile |= {"X_UNIT": 1, "Y_UNIT": 8}
+    sizes, strides = (32, block, 32, columns // 8), x.stride()[:3]
     KERNEL.depthwise_conv_h_kernel[(3, 1)](
         x, torch.ones(1).half(), None, y, *sizes, *strides, **constants, **tile
     )

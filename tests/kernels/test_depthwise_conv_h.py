@@ -99,6 +99,10 @@ COMPILED = {
     "bias_and_dilation": ({"bias": True, "dilation": 4}, "bfloat16", "contiguous"),
     "channels_last": ({"in_channels": 64, "padding": 1}, "float32", "channels_last"),
     "padded": ({"kernel_size": 7, "padding": 3}, "float32", "loads only"),
+    "width_28": ({"width": 28}, "float32", "contiguous"),
+    "half_width_56": ({"width": 56}, "float16", "contiguous"),
+    "padded_width_28": ({"width": 28, "padding": 2}, "float32", "loads only"),
+    "padded_to_260": ({"width": 252, "stride": 2, "padding": 2}, "float32", "stores only"),
     "strided": ({"stride": 2}, "float32", "stores only"),
 }
 

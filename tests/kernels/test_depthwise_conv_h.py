@@ -47,6 +47,26 @@ def test_in_the_interpreter(interpreted, name):
     assert name in interpreted.stdout.split(), (interpreted.returncode, interpreted.stderr)
 
 
+def test_tiles_fit(kernel):
+    for size in (1, 2, 7, 8, 9, 28, 130, 510, 519, 2046):
+        for most, least in ((512, 32), (64, 8), (16, 32)):
+            block = kernel.fitting_block(size, most, least)
+            assert block & (block - 1) == 0
+            assert 1 <= block <= most
+            covered = kernel.ceil_div(size, block) * block
+            assert size <= covered < size + block
+            assert covered <= 1.25 * size or block <= least
+    assert [kernel.fitting_warps(threads) for threads in (1, 63, 64, 255, 4096)] == [1, 1, 2, 4, 8]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "unit"),
+    [((32, 64), 1), ((28, 784), 4), ((24, 48), 8), ((14, 196), 2), ((7, 49), 1), ((8, 16), 8)],
+)
+def test_sizes_are_counted_in_what_triton_cannot_see(kernel, sizes, unit):
+    assert kernel.hidden_unit(8, *sizes) == unit
+
+
 @pytest.mark.parametrize("wanting", ["x", "weight", "bias"])
 def test_a_gradient_is_refused_before_anything_runs(kernel, wanting):
     shapes = {"x": (2, 3, 5, 7), "weight": (3, 1, 3, 1), "bias": (3,)}

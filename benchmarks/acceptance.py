@@ -28,7 +28,7 @@ STEP_LINE = re.compile(r"\[\s*([0-9.]+) s\] (.*)")
 # Planted changes are checked with one benchmarked workload and few tested ones.
 KEPT_WORKLOADS = ("flagship", "odd_sizes", "bias")
 
-TAP = "        acc += x * tl.load(w_ptr + c * K + k).to(tl.float32)\n"
+TAP = "        acc += x * tl.load(w_channel + k).to(tl.float32)\n"
 ADD_BIAS = "    if b_ptr is not None:\n"
 # Half of the GPU's time goes to another program, which begins once the gate has found the GPU idle.
 LOAD = """

@@ -7,7 +7,7 @@ that others compute too and store the same values. What that costs is measured, 
 from __future__ import annotations
 
 PROGRAM = "tl.program_id(0)"
-GRID = "    grid = (planes * triton.cdiv(h_out, block_h), triton.cdiv(columns + skew, block_w))\n"
+GRID = "    grid = (planes * ceil_div(h_out, block_h), ceil_div(columns + skew, block_w))\n"
 FIRST_LINE = "    # Vertical neighbours have consecutive ids"
 
 

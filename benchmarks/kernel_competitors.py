@@ -1,0 +1,121 @@
+"""The first kernel and what it is held against, each as a call without arguments."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+import triton
+import triton.language as tl
+from torch.nn import functional as F  # noqa: N812
+
+from gate.problem import load_candidate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from benchmarks.kernel_cases import Case
+
+KERNEL_FILE = Path(__file__).parents[1] / "kernels" / "depthwise_conv_h" / "kernel.py"
+DEVICE = "cuda"
+SEGMENT = 128
+COMPILE_MODE = "max-autotune-no-cudagraphs"  # its calls are captured in a graph by the timer
+
+
+@triton.jit
+def row_segment_kernel(  # noqa: PLR0917 - a Triton launch is positional
+    x_ptr,
+    w_ptr,
+    b_ptr,
+    y_ptr,
+    channels,
+    h,
+    w,
+    h_out,
+    w_out,
+    taps,
+    stride,
+    padding,
+    dilation,
+    BLOCK: tl.constexpr,  # noqa: N803
+):
+    """The plain way: one segment of one output row a program, each tap loaded where it lies."""
+    column = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    row, plane = tl.program_id(1), tl.program_id(2)
+    channel = plane % channels
+    across = column * stride - padding
+    inside = (column < w_out) & (across >= 0) & (across < w)
+    total = tl.zeros((BLOCK,), dtype=tl.float32)
+    for tap in range(taps):
+        down = row * stride - padding + tap * dilation
+        source = x_ptr + plane.to(tl.int64) * h * w + down * w + across
+        value = tl.load(source, mask=inside & (down >= 0) & (down < h), other=0.0)
+        total += value.to(tl.float32) * tl.load(w_ptr + channel * taps + tap).to(tl.float32)
+    if b_ptr is not None:
+        total += tl.load(b_ptr + channel).to(tl.float32)
+    target = y_ptr + (plane.to(tl.int64) * h_out + row) * w_out + column
+    tl.store(target, total.to(y_ptr.dtype.element_ty), mask=column < w_out)
+
+
+def row_segments(
+    case: Case, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None
+) -> torch.Tensor:
+    """The seed-style convolution; like the seed's it copies what is not contiguous."""
+    n, c, h_out, w_out = case.output_shape
+    y = torch.empty((n, c, h_out, w_out), dtype=x.dtype, device=x.device)
+    sizes = (c, case.h, case.w, h_out, w_out, case.k, case.stride, case.padding, case.dilation)
+    grid = (triton.cdiv(w_out, SEGMENT), h_out, n * c)
+    row_segment_kernel[grid](x.contiguous(), weight, bias, y, *sizes, BLOCK=SEGMENT)
+    return y
+
+
+@cache
+def kernel() -> Any:
+    """The module of the first kernel."""
+    return load_candidate(KERNEL_FILE)
+
+
+def tensors(case: Case) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
+    """Input, weight and bias on the GPU."""
+    made: dict[str, Any] = {"dtype": getattr(torch, case.dtype), "device": DEVICE}
+    x = torch.randn(case.n, case.c, case.h, case.w, **made)
+    if case.channels_last:
+        x = x.contiguous(memory_format=torch.channels_last)
+    weight = torch.randn(case.c, 1, case.k, 1, **made)
+    return x, weight, torch.randn(case.c, **made) if case.bias else None
+
+
+def competitors(case: Case, *, compiled: bool) -> dict[str, Callable[[], Any]]:
+    """`kernel`, `cudnn`, `seed`, `copy` of as many bytes, and `compile` where it is asked for."""
+    x, weight, bias = tensors(case)
+    sizes = {"stride": case.stride, "padding": case.padding, "dilation": case.dilation}
+
+    def conv2d(*given: torch.Tensor | None) -> torch.Tensor:
+        return F.conv2d(*given, groups=case.c, **sizes)
+
+    source = torch.zeros(case.bytes // 2, dtype=torch.int8, device=DEVICE)
+    target = torch.empty_like(source)
+    calls: dict[str, Callable[[], Any]] = {
+        "kernel": partial(kernel().depthwise_conv_h, x, weight, bias, **sizes),
+        "cudnn": partial(conv2d, x, weight, bias),
+        "seed": partial(row_segments, case, x, weight, bias),
+        "copy": partial(target.copy_, source),
+    }
+    if compiled:
+        torch.compiler.reset()
+        calls["compile"] = partial(
+            torch.compile(conv2d, mode=COMPILE_MODE, dynamic=False), x, weight, bias
+        )
+    return calls
+
+
+def compile_kernels(case: Case) -> str:
+    """Leave both Triton kernels in Triton's cache; the batch is no part of what is compiled."""
+    calls = competitors(replace(case, n=1), compiled=False)
+    with torch.no_grad():
+        calls["kernel"]()
+        calls["seed"]()
+    return case.name

@@ -1,0 +1,75 @@
+"""`benchmarks.kernel` from end to end without a GPU: Triton interpreted, time made up.
+
+Run by `test_benchmark.py` with TRITON_INTERPRET=1. Replaces what the benchmark and the gate's timer
+ask of CUDA, and nothing else; a competitor takes a microsecond more than the one before it.
+"""
+
+import contextlib
+import itertools
+import sys
+import types
+
+import torch
+
+from benchmarks import kernel, kernel_competitors, kernel_overhead
+from benchmarks.kernel_cases import Case
+from gate import timing_methods
+
+CASES = (
+    Case(n=2, c=3, h=9, w=17),
+    Case(n=1, c=2, h=11, w=13, k=5, stride=2, dilation=2, same=True, bias=True, dtype="float16"),
+    Case(n=1, c=4, h=8, w=6, same=True, channels_last=True, dtype="bfloat16"),
+)
+
+
+class Event:
+    def __init__(self, **_):
+        self.at = 0.0
+
+
+class Graph:
+    def __init__(self, number):
+        self.cost = float(number)
+
+
+class Clock:
+    """Milliseconds that only replays take."""
+
+    def __init__(self):
+        self.now = 0.0
+        self.numbers = itertools.count()
+
+    def new_graph(self):
+        return Graph(next(self.numbers))
+
+    @contextlib.contextmanager
+    def capture(self, graph):
+        yield
+        # The graphs with the calls and those of flushes alone are made in turn.
+        graph.cost = 1.0 if graph.cost % 2 else 1.001 + graph.cost / 1000
+
+    def replay(self, graph):
+        self.now += graph.cost
+
+
+def install():
+    clock = Clock()
+    timing_methods._Event = Event
+    timing_methods._Graph = clock.new_graph
+    timing_methods._capture = clock.capture
+    timing_methods._replay = clock.replay
+    timing_methods._record = lambda event: setattr(event, "at", clock.now)
+    timing_methods._elapsed_ms = lambda a, b: b.at - a.at
+    timing_methods._synchronize = lambda: None
+    kernel.DEVICE = kernel_competitors.DEVICE = "cpu"
+    kernel.WARM_SECONDS = 0.0
+    kernel_overhead.CALLS = kernel_overhead.TIMES = 1
+    torch.compile = lambda call, **_: call
+    torch.cuda.synchronize = torch.cuda.empty_cache = lambda: None
+    card = types.SimpleNamespace(name="made up", L2_cache_size=64)
+    torch.cuda.get_device_properties = lambda _: card
+
+
+if __name__ == "__main__":
+    install()
+    kernel.main([*sys.argv[1:], "--workers", "0"], CASES)

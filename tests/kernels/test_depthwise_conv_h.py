@@ -1,0 +1,152 @@
+"""The first kernel in PyTorch's company; what it computes, its workloads say."""
+
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("triton")
+
+from gate import static  # noqa: E402
+from gate.kernels import Workload, load_folder  # noqa: E402
+from gate.problem import load_candidate  # noqa: E402
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "kernels" / "depthwise_conv_h"
+INTERPRETED = Path(__file__).parent / "interpreted.py"
+CASES = [
+    node.name
+    for node in ast.parse(INTERPRETED.read_text()).body
+    if isinstance(node, ast.FunctionDef) and node.name.startswith("case_")
+]
+
+
+@pytest.fixture(scope="module")
+def kernel():
+    return load_candidate(FOLDER / "kernel.py")
+
+
+@pytest.fixture(scope="module")
+def interpreted():
+    return subprocess.run(
+        [sys.executable, "-m", "tests.kernels.interpreted"],
+        cwd=ROOT,
+        env={**os.environ, "TRITON_INTERPRET": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_in_the_interpreter(interpreted, name):
+    assert name in interpreted.stdout.split(), (interpreted.returncode, interpreted.stderr)
+
+
+def test_tiles_fit(kernel):
+    for size in (1, 2, 7, 8, 9, 28, 130, 510, 519, 2046):
+        for most, least in ((512, 32), (64, 8), (16, 32)):
+            block = kernel.fitting_block(size, most, least)
+            assert block & (block - 1) == 0
+            assert 1 <= block <= most
+            covered = kernel.ceil_div(size, block) * block
+            assert size <= covered < size + block
+            assert covered <= 1.25 * size or block <= least
+    assert [kernel.fitting_warps(threads) for threads in (1, 63, 64, 255, 4096)] == [1, 1, 2, 4, 8]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "unit"),
+    [((32, 64), 1), ((28, 784), 4), ((24, 48), 8), ((14, 196), 2), ((7, 49), 1), ((8, 16), 8)],
+)
+def test_sizes_are_counted_in_what_triton_cannot_see(kernel, sizes, unit):
+    assert kernel.hidden_unit(8, *sizes) == unit
+
+
+@pytest.mark.parametrize("wanting", ["x", "weight", "bias"])
+def test_a_gradient_is_refused_before_anything_runs(kernel, wanting):
+    shapes = {"x": (2, 3, 5, 7), "weight": (3, 1, 3, 1), "bias": (3,)}
+    given = {
+        name: torch.ones(shape, requires_grad=name == wanting) for name, shape in shapes.items()
+    }
+    with torch.enable_grad(), pytest.raises(RuntimeError, match="no backward pass: call it under"):
+        kernel.depthwise_conv_h(**given, stride=1, padding=0, dilation=1)
+
+
+def test_more_planes_than_a_grid_holds_are_refused(kernel, monkeypatch):
+    monkeypatch.setattr(torch, "is_autocast_enabled", lambda _: False)  # knows no meta tensors
+    x = torch.empty(1, 1, 1, 1, device="meta").expand(2**31, 1, 1, 1)
+    weight = torch.empty(1, 1, 1, 1, device="meta")
+    with pytest.raises(ValueError, match="split the batch or the rows"):
+        kernel.depthwise_conv_h(x, weight, None, stride=1, padding=0, dilation=1)
+
+
+@pytest.mark.parametrize("dynamic", [False, True])
+@pytest.mark.parametrize("autocast", [False, True])
+def test_dynamo_traces_a_whole_call_into_one_graph(kernel, monkeypatch, dynamic, autocast):
+    """Without a GPU: what would be compiled is looked at, and not run."""
+    monkeypatch.setattr("torch.utils._triton.has_triton", lambda: True)
+    graphs = []
+
+    def keep(graph, _inputs):
+        graphs.append(graph)
+        return lambda *_: (torch.zeros(1),)
+
+    torch.compiler.reset()
+    model = torch.compile(
+        kernel.ModelNew(8, 3, padding=1, bias=True), fullgraph=True, backend=keep, dynamic=dynamic
+    )
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+        for shape in ((2, 8, 16, 16), (2, 8, 33, 47), (3, 8, 65, 129)):
+            model(torch.zeros(shape))
+    assert graphs
+    for graph in graphs:
+        calls = [node for node in graph.graph.nodes if "triton_kernel" in str(node.target)]
+        assert len(calls) == 1
+
+
+# What a launch fixes at compile time: sizes of 1, sizes that 16 divides, layouts, dtypes.
+COMPILED = {
+    "flagship": ({}, "float32", "contiguous"),
+    "one_value": ({"batch_size": 1, "in_channels": 1, "height": 3, "width": 1}, "float32", None),
+    "one_column": ({"width": 1}, "float32", None),
+    "kernel_31": ({"kernel_size": 31}, "float32", "contiguous"),
+    "half": ({}, "float16", "contiguous"),
+    "bias_and_dilation": ({"bias": True, "dilation": 4}, "bfloat16", "contiguous"),
+    "channels_last": ({"in_channels": 64, "padding": 1}, "float32", "channels_last"),
+    "padded": ({"kernel_size": 7, "padding": 3}, "float32", "loads only"),
+    "width_28": ({"width": 28}, "float32", "contiguous"),
+    "half_width_56": ({"width": 56}, "float16", "contiguous"),
+    "padded_width_28": ({"width": 28, "padding": 2}, "float32", "loads only"),
+    "padded_to_260": ({"width": 252, "stride": 2, "padding": 2}, "float32", "stores only"),
+    "strided": ({"stride": 2}, "float32", "stores only"),
+}
+
+
+@pytest.fixture(scope="module")
+def compiled():
+    workloads = [
+        Workload(
+            name=name,
+            constants=constants,
+            dtype=dtype,
+            memory_format="channels_last" if wide == "channels_last" else "contiguous",
+        )
+        for name, (constants, dtype, wide) in COMPILED.items()
+    ]
+    return static.analyse(load_folder(FOLDER), workloads, target="sm_89", timeout_s=120.0)
+
+
+@pytest.mark.parametrize("name", COMPILED)
+def test_compiled_for_an_rtx_4090(compiled, name):
+    (launch,) = compiled[name].static.launches
+    wide = COMPILED[name][2]
+    assert launch.stack_bytes == launch.local_bytes == 0
+    if wide:
+        assert launch.theoretical_occupancy_pct > 80
+        assert (launch.widest_global_load_bits == 128) == (wide != "stores only")
+        assert (launch.widest_global_store_bits == 128) == (wide != "loads only")

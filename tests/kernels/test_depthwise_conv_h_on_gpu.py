@@ -1,0 +1,98 @@
+"""The first kernel on a real GPU where no workload reaches: sizes, graphs, compilers, autocast."""
+
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from torch.nn import functional as F  # noqa: E402, N812
+
+from gate.correctness import detect_device  # noqa: E402
+from gate.problem import load_candidate  # noqa: E402
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(detect_device() != "cuda", reason="no GPU here"),
+]
+KERNEL = Path(__file__).parents[2] / "kernels" / "depthwise_conv_h" / "kernel.py"
+GIB = 2**30
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _without_gradients():
+    with torch.no_grad():
+        yield
+
+
+@pytest.fixture(scope="module")
+def kernel():
+    return load_candidate(KERNEL)
+
+
+def convolution(kernel, x, weight, padding=0):
+    return kernel.depthwise_conv_h(x, weight, None, stride=1, padding=padding, dilation=1)
+
+
+def needs(gib):
+    free, _ = torch.cuda.mem_get_info()
+    if free < gib * GIB:
+        pytest.skip(f"needs {gib} GiB of GPU memory")
+
+
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_tensors_beyond_2_31_elements(kernel, memory_format):
+    needs(20)
+    # 2^31 and some, so that the last image lies beyond in the input and in the output.
+    n, c, h, w = 129, 16, 1024, 1024
+    x = torch.empty(n, c, h, w, dtype=torch.float16, device="cuda", memory_format=memory_format)
+    x.normal_()
+    weight = torch.randn(c, 1, 3, 1, dtype=torch.float16, device="cuda")
+    y = convolution(kernel, x, weight, padding=1)
+    assert min(x.numel(), y.numel()) > 2**31
+    for image in (0, n // 2, n - 1):
+        theirs = F.conv2d(x[image : image + 1], weight, padding=1, groups=c)
+        torch.testing.assert_close(y[image : image + 1], theirs, rtol=1e-2, atol=1e-2)
+
+
+def test_a_weight_beyond_2_31_elements(kernel):
+    needs(12)
+    c, k = 2**26, 33
+    x = torch.randn(1, c, k, 1, dtype=torch.float16, device="cuda")
+    weight = torch.randn(c, 1, k, 1, dtype=torch.float16, device="cuda")
+    y = convolution(kernel, x, weight)
+    last = slice(c - 1000, c)
+    theirs = (x[0, last, :, 0].float() * weight[last, 0, :, 0].float()).sum(1)
+    torch.testing.assert_close(y[0, last, 0, 0].float(), theirs, rtol=1e-2, atol=2e-2)
+
+
+@pytest.mark.parametrize("dynamic", [False, True])
+def test_torch_compile_takes_it_whole(kernel, dynamic):
+    torch.compiler.reset()
+    model = kernel.ModelNew(8, 3, padding=1, bias=True).cuda()
+    compiled = torch.compile(model, fullgraph=True, dynamic=dynamic)
+    for shape in ((2, 8, 16, 16), (2, 8, 33, 47), (3, 8, 65, 129)):
+        x = torch.randn(shape, device="cuda")
+        torch.testing.assert_close(compiled(x), model(x))
+
+
+def test_a_cuda_graph_replays_it_on_new_values(kernel):
+    model, x = kernel.ModelNew(8, 3).cuda(), torch.randn(4, 8, 33, 65, device="cuda")
+    model(x)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        y = model(x)
+    for _ in range(3):
+        x.normal_()
+        graph.replay()
+        torch.testing.assert_close(y, model(x))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_autocast_gives_what_conv2d_gives(kernel, dtype):
+    x, model = torch.randn(4, 8, 33, 65, device="cuda"), kernel.ModelNew(8, 3, bias=True).cuda()
+    conv = model.conv2d
+    with torch.autocast("cuda", dtype):
+        ours, theirs = model(x), F.conv2d(x, conv.weight, conv.bias, groups=8)
+    assert ours.dtype == theirs.dtype == dtype
+    torch.testing.assert_close(ours, theirs, rtol=2e-2, atol=2e-2)

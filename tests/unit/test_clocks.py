@@ -19,7 +19,10 @@ def note(*words):
     with open(os.environ["NVML_LOG"], "a") as stream:
         stream.write(" ".join(map(str, words)) + "\\n")
 def nvmlInit(): pass
-def nvmlDeviceGetHandleByUUID(uuid): return uuid
+def nvmlDeviceGetHandleByUUID(uuid):
+    if uuid == "GPU-2":
+        raise NVMLError("Not Found")
+    return uuid
 def nvmlDeviceSetGpuLockedClocks(handle, low, high):
     if high > 2000:
         raise NVMLError("Insufficient Permissions")
@@ -57,13 +60,16 @@ def test_clocks_come_back_after_an_error(nvml):
     assert nvml() == BACK
 
 
-def test_a_refusal_says_why_and_leaves_nothing_locked(nvml):
-    with (
-        pytest.raises(MachineUnfit, match=r"2100 MHz: Insufficient Permissions"),
-        locked_clocks("GPU-1", 2100),
-    ):
+@pytest.mark.parametrize(
+    ("uuid", "mhz", "why"),
+    [("GPU-1", 2100, "2100 MHz: Insufficient Permissions"), ("GPU-2", 1500, "Not Found")],
+)
+def test_a_refusal_says_why_and_nothing_else(nvml, capfd, tmp_path, uuid, mhz, why):
+    """Who may not lock may not reset either: that would be a traceback beside the reason."""
+    with pytest.raises(MachineUnfit, match=why), locked_clocks(uuid, mhz):
         pass
-    assert nvml() == ["reset GPU-1"]
+    assert not (tmp_path / "log").exists()
+    assert capfd.readouterr().err == ""
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])

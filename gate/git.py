@@ -118,7 +118,7 @@ def _merge_base(root: Path, ref: str) -> str:
             raise
         raise InvalidConfiguration(
             f"HEAD and {ref} have no common commit in {root}",
-            hint="where the clone is shallow: git fetch --unshallow (in a workflow: fetch-depth: 0)",
+            hint="in a shallow clone: git fetch --unshallow (in a workflow: fetch-depth: 0)",
         ) from error
 
 

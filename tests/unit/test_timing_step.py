@@ -52,7 +52,7 @@ def test_a_canary_that_an_earlier_kernel_brought_suspects_the_next_ones_too(rule
 
 
 def test_before_the_canary_was_measured_nobody_is_suspected(rules_of):
-    assert rules_of(environment(), stored_with(100.0)).suspect == ""
+    assert rules_of(environment(canary=None), stored_with(100.0)).suspect == ""
 
 
 def test_figures_of_another_toolchain_decide_nothing(rules_of):

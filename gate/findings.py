@@ -219,7 +219,7 @@ def _too_noisy(finding: Finding, comparison: Comparison) -> Finding:
         f"{metric_name(finding.subject)} lies between {low} and {high}: "
         f"neither within nor beyond {_percent(comparison.tolerance)}"
     )
-    # More processes narrow the interval of a median, never the range that ncu's launches spread.
+    # More processes narrow the interval of a runtime; ncu's launches are always as many.
     again = f"gate check {kernel}"
     runtime = finding.subject == RUNTIME
     step = f"{again} --processes 20" if runtime else f"on a GPU that nothing else uses: {again}"

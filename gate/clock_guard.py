@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from typing import Any
 
 import pynvml
 
@@ -23,7 +24,14 @@ def main(uuid: str, mhz: int) -> None:
         print("locked", flush=True)  # noqa: T201
         sys.stdin.read()
     finally:
+        _give_back(handle)
+
+
+def _give_back(handle: Any) -> None:
+    try:
         pynvml.nvmlDeviceResetGpuLockedClocks(handle)
+    except pynvml.NVMLError as error:
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

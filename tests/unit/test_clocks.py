@@ -27,7 +27,10 @@ def nvmlDeviceSetGpuLockedClocks(handle, low, high):
     if high > 2000:
         raise NVMLError("Insufficient Permissions")
     note("lock", handle, low, high)
-def nvmlDeviceResetGpuLockedClocks(handle): note("reset", handle)
+def nvmlDeviceResetGpuLockedClocks(handle):
+    if handle == "GPU-3":
+        raise NVMLError("GPU is lost")
+    note("reset", handle)
 """
 LOCKED = ["lock GPU-1 1500 1500"]
 BACK = [*LOCKED, "reset GPU-1"]
@@ -70,6 +73,20 @@ def test_a_refusal_says_why_and_nothing_else(nvml, capfd, tmp_path, uuid, mhz, w
         pass
     assert not (tmp_path / "log").exists()
     assert capfd.readouterr().err == ""
+
+
+def test_a_guard_that_dies_has_locked_nothing(nvml, tmp_path):
+    (tmp_path / "pynvml.py").write_text("raise ImportError")
+    with pytest.raises(MachineUnfit, match="the guard died"), locked_clocks("GPU-1", 1500):
+        pass
+
+
+def test_a_clock_that_stays_locked_is_told(nvml, capfd):
+    refused = pytest.raises(MachineUnfit, match="may still be locked")
+    with refused as caught, locked_clocks("GPU-3", 1500):
+        pass
+    assert "reset-gpu-clocks" in caught.value.hint
+    assert capfd.readouterr().err == "GPU is lost\n"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])

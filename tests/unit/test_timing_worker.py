@@ -67,6 +67,14 @@ def test_a_method_that_fails_says_so(answer_of):
     assert (answer["failed"], answer["message"]) == ("method", "it cannot be captured: no")
 
 
+def test_a_fork_that_runs_out_of_memory_says_so(answer_of):
+    def work(_order):
+        raise worker.torch.OutOfMemoryError("tried to allocate 2 GiB")
+
+    answer = answer_of(work)
+    assert (answer["failed"], answer["message"]) == ("out_of_memory", "tried to allocate 2 GiB")
+
+
 def test_a_fork_that_hangs_is_ended(answer_of):
     started = time.monotonic()
     assert answer_of(lambda _: time.sleep(60), timeout_s=0.5)["failed"] == "timed_out"

@@ -17,11 +17,13 @@ import signal
 import sys
 import time
 import traceback
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
 import torch
+from triton.errors import TritonError
 
 from gate import timing_methods as methods
 from gate.canary import canary_calls, compiled_for
@@ -250,7 +252,8 @@ def main() -> None:
     os.dup2(2, 1)  # what anybody prints is no answer
     for line in sys.stdin:
         order = json.loads(line)
-        compiled_for(order["compute_capability"])  # what it makes Triton load, forks inherit
+        with suppress(TritonError, OSError):  # the fork that needs it says why
+            compiled_for(order["compute_capability"])  # what it makes Triton load, forks inherit
         answer = Fork(order, answers).answer()
         end_orphans()  # what a kernel leaves behind would run beside the next
         _send(answers, answer)

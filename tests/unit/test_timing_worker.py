@@ -91,9 +91,11 @@ def test_a_fork_that_closes_its_pipe_and_stays_is_ended(answer_of):
     assert time.monotonic() - started < 20
 
 
-def test_the_worker_answers_on_stdout_what_was_asked_on_stdin():
+@pytest.mark.parametrize("capability", ["9.0", "19.9"])
+def test_the_worker_answers_on_stdout_what_was_asked_on_stdin(capability):
     """The real program: without a GPU every order is lost, each with why, and nothing hangs."""
-    order = {"id": 3, "workload": "", "timeout_s": 60.0, "l2_bytes": 1, "compute_capability": "9.0"}
+    order = {"id": 3, "workload": "", "timeout_s": 60.0, "l2_bytes": 1}
+    order["compute_capability"] = capability
     ended = subprocess.run(
         [sys.executable, "-m", "gate.timing_worker"],
         input=json.dumps(order) + "\n",

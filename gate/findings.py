@@ -222,7 +222,7 @@ def _too_noisy(finding: Finding, comparison: Comparison) -> Finding:
     # More processes narrow the interval of a runtime; ncu's launches are always as many.
     again = f"gate check {kernel}"
     runtime = finding.subject == RUNTIME
-    step = f"{again} --processes 20" if runtime else f"on a GPU that nothing else uses: {again}"
+    step = f"{again} --processes 50" if runtime else f"on a GPU that nothing else uses: {again}"
     if comparison.tolerance_origin == "cap":
         code, step = "too_noisy_baseline", f"store a steadier baseline: {refresh_command(kernel)}"
         message += ", the most that the noise of its baseline may buy"

@@ -24,9 +24,11 @@ from gate.model import (
     Violation,
 )
 from gate.schemas import schema_errors
+from gate.sequential import LOOKS
 from tests.factories import (
     FUNCTION,
     H100,
+    MEDIANS,
     METRICS,
     TEST_ONLY,
     TOOLCHAIN,
@@ -618,3 +620,9 @@ def test_a_kernel_that_is_timed_in_another_way_is_no_broken_machine():
     answer = verdict(measurement(result(timing=timing(method="held_queue"))), baseline())
     assert "gate doctor" not in found(answer, RUNTIME).next_step
     assert "--accept-regression" in found(answer, RUNTIME).next_step
+
+
+def test_who_has_no_verdict_after_every_look_is_told_to_take_more_than_these():
+    wild = tuple(m * f for m, f in zip(MEDIANS, (0.9, 1.1, 0.95, 1.05, 1.0), strict=True))
+    step = found(verdict(measurement(result(timing=timing(wild))), baseline()), RUNTIME).next_step
+    assert int(step.rpartition("--processes ")[2]) > LOOKS[-1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from typing import Any
 
 import pynvml
 
@@ -12,16 +13,25 @@ def main(uuid: str, mhz: int) -> None:
     """Says `locked` once it is; on a refusal, the driver's words."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    pynvml.nvmlInit()
-    handle = pynvml.nvmlDeviceGetHandleByUUID(uuid)
     try:
+        pynvml.nvmlInit()
+        handle = pynvml.nvmlDeviceGetHandleByUUID(uuid)
         pynvml.nvmlDeviceSetGpuLockedClocks(handle, mhz, mhz)
-        print("locked", flush=True)  # noqa: T201 - the protocol
-        sys.stdin.read()
     except pynvml.NVMLError as error:
-        print(error, flush=True)  # noqa: T201
+        print(error, flush=True)  # noqa: T201 - the protocol
+        return
+    try:
+        print("locked", flush=True)  # noqa: T201
+        sys.stdin.read()
     finally:
+        _give_back(handle)
+
+
+def _give_back(handle: Any) -> None:
+    try:
         pynvml.nvmlDeviceResetGpuLockedClocks(handle)
+    except pynvml.NVMLError as error:
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

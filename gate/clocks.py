@@ -20,7 +20,7 @@ def locked_clocks(uuid: str, mhz: int) -> Iterator[None]:
     """Hold the SM clock of one GPU at `mhz`; the driver's default comes back whatever happens.
 
     A guard process sets and resets it: it waits for the end of a pipe that closes with this
-    process, however that ends. Raises MachineUnfit where the driver refuses.
+    process, however that ends. Raises MachineUnfit where the driver refuses, either way.
     """
     guard = subprocess.Popen(
         [sys.executable, "-m", "gate.clock_guard", uuid, str(mhz)],
@@ -41,5 +41,17 @@ def locked_clocks(uuid: str, mhz: int) -> Iterator[None]:
         yield
     finally:
         guard.stdin.close()
-        guard.wait(timeout=RESET_SECONDS)
         guard.stdout.close()
+        given_back = _given_back(guard)
+    if not given_back:
+        raise MachineUnfit(
+            "the SM clock could not be given back and may still be locked",
+            hint="sudo nvidia-smi --reset-gpu-clocks",
+        )
+
+
+def _given_back(guard: subprocess.Popen[str]) -> bool:
+    try:
+        return guard.wait(timeout=RESET_SECONDS) == 0
+    except subprocess.TimeoutExpired:
+        return False

@@ -103,7 +103,7 @@ def read_state(uuid: str, *, siblings: bool = False) -> GpuState:
 
     With `siblings` the processes of this one's group are no company: a worker's forks.
     """
-    handle = pynvml.nvmlDeviceGetHandleByUUID(uuid) if _nvml_started() else None
+    handle = _known_handle(uuid) if _nvml_started() else None
     mask = _ask(pynvml.nvmlDeviceGetCurrentClocksEventReasons, handle) or 0
     power = _ask(pynvml.nvmlDeviceGetPowerUsage, handle)
     limit = _ask(pynvml.nvmlDeviceGetEnforcedPowerLimit, handle)
@@ -136,7 +136,7 @@ def _ours(pid: int, *, siblings: bool) -> bool:
 def refuse_busy(gpu: Gpu) -> None:
     """Raises MachineUnfit where another program computes on the GPU."""
     others = read_state(gpu.uuid).other_processes or 0
-    rates = _ask(pynvml.nvmlDeviceGetUtilizationRates, pynvml.nvmlDeviceGetHandleByUUID(gpu.uuid))
+    rates = _ask(pynvml.nvmlDeviceGetUtilizationRates, _known_handle(gpu.uuid))
     if others and rates is not None and rates.gpu > BUSY_UTILIZATION_PCT:
         raise MachineUnfit(
             f"the GPU is busy: {others} other processes use {rates.gpu} % of it",
@@ -204,6 +204,14 @@ def _handle(visible: str) -> Any:
     return pynvml.nvmlDeviceGetHandleByUUID(visible)
 
 
+def _known_handle(uuid: str) -> Any:
+    """Raises MachineUnfit for a card that was there and is not: a fault can take it off the bus."""
+    try:
+        return _handle(uuid)
+    except pynvml.NVMLError as error:
+        raise MachineUnfit(f"NVML has lost the GPU: {error}", hint="nvidia-smi") from error
+
+
 def _describe(handle: Any) -> Gpu:
     major, minor = pynvml.nvmlDeviceGetCudaComputeCapability(handle)
     bus = pynvml.nvmlDeviceGetPciInfo(handle).busId
@@ -219,7 +227,13 @@ def _describe(handle: Any) -> Gpu:
 
 def _attribute(bus: str, attribute: int) -> int:
     """One figure that NVML lacks, from the driver API; no context is made."""
-    cuda = ctypes.CDLL("libcuda.so.1")
+    try:
+        cuda = ctypes.CDLL("libcuda.so.1")
+    except OSError as error:
+        raise MachineUnfit(
+            f"the CUDA driver cannot be loaded: {error}",
+            hint="a container needs the driver's capability `compute` beside `utility`",
+        ) from error
     device, value = ctypes.c_int(), ctypes.c_int()
     for code in (
         cuda.cuInit(0),

@@ -77,17 +77,23 @@ def _joined(signature: tuple[str, ...]) -> str:
 
 def other_method(result: Result, stored: str, ours: str) -> Finding:
     message = f"timed by {ours}, the baseline by {stored}: the two differ by a constant"
-    return missing(result, RUNTIME, "other_method", message, ExitCode.ENVIRONMENT)
+    return _otherwise(result, RUNTIME, message)
 
 
 def timed_otherwise(result: Result, stored: int, ours: int) -> Finding:
     message = f"{ours} bytes of L2 were flushed before each call, {stored} for the baseline"
-    return missing(result, RUNTIME, "other_method", message, ExitCode.ENVIRONMENT)
+    return _otherwise(result, RUNTIME, message)
 
 
 def profiled_otherwise(result: Result, changes: tuple[str, ...]) -> Finding:
     message = f"it was profiled in another way than the baseline: {', '.join(changes)}"
-    return missing(result, "result", "other_method", message, ExitCode.ENVIRONMENT)
+    return _otherwise(result, "result", message)
+
+
+def _otherwise(result: Result, subject: str, message: str) -> Finding:
+    """No machine mends it: what can be captured, say, is decided by the kernel."""
+    step = f"if it is meant: {refresh_command(result.kernel, accept=True)}"
+    return missing(result, subject, "other_method", message, ExitCode.ENVIRONMENT, next_step=step)
 
 
 def contradiction(

@@ -115,11 +115,23 @@ def base_commit(root: Path, ref: str | None) -> str | None:
     a `ref` that has no common ancestor with HEAD.
     """
     if ref is not None:
-        return git("merge-base", "HEAD", ref, cwd=root).strip()
+        return _merge_base(root, ref)
     for known in DEFAULT_BASES:
         with suppress(InvalidConfiguration):
-            return git("merge-base", "HEAD", known, cwd=root).strip()
+            return _merge_base(root, known)
     return None
+
+
+def _merge_base(root: Path, ref: str) -> str:
+    try:
+        return git("merge-base", "HEAD", ref, cwd=root).strip()
+    except InvalidConfiguration as error:
+        if not str(error).endswith("exited with 1"):  # then git says nothing itself
+            raise
+        raise InvalidConfiguration(
+            f"HEAD and {ref} have no common commit in {root}",
+            hint="in a shallow clone: git fetch --unshallow (in a workflow: fetch-depth: 0)",
+        ) from error
 
 
 def base_kernel(root: Path, commit: str, file: Path) -> BaseKernel | None:

@@ -28,7 +28,7 @@ REAP_SECONDS = 10.0
 # A line of a worker; longer ones are not ours.
 MAX_LINE_BYTES = 4_000_000
 # A file that a worker's program writes, its last words included.
-MAX_WRITTEN_BYTES = 2**30
+MAX_WRITTEN_BYTES = 2**32
 SHOWN_WORDS = 2000
 POLL_SECONDS = 0.002
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_CHILD_SUBREAPER = 1, 4, 36  # prctl.h

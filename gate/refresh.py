@@ -19,6 +19,7 @@ from gate.model import (
     RUNTIME,
     Anchor,
     BaselineInfo,
+    Environment,
     Finding,
     Measurement,
     Status,
@@ -116,6 +117,7 @@ def _propose_one(
     (kernel,) = measured.scope.kernels
     before = baselines.load(kernel)
     _refuse_unfit(_against(measured, measured, config), kernel)
+    _refuse_blind(measured.environment)
     verdict = _against(measured, before, config) if before else None
     if verdict:
         verdict = _accepted(verdict) if accept_regression else _refuse_hidden(verdict, kernel)
@@ -159,6 +161,17 @@ def _refuse_unfit(itself: Verdict, kernel: str) -> None:
     )
     error.exit_code = itself.exit_code
     raise error
+
+
+def _refuse_blind(environment: Environment) -> None:
+    """Held against a baseline without a canary, a machine that moved would pass unseen."""
+    if environment.gpu and environment.canary is None:
+        error = RefusedBaseline(
+            "the canary, fixed work by which a machine that moves is known, could not be timed",
+            hint="is the GPU's memory full? nvidia-smi, then refresh again",
+        )
+        error.exit_code = ExitCode.ENVIRONMENT
+        raise error
 
 
 def _refuse_hidden(verdict: Verdict, kernel: str) -> Verdict:

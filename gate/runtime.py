@@ -2,7 +2,7 @@
 
 A figure of another day compares two sessions of a machine as much as two kernels. So a suspect is
 also held against the base revision's kernel, measured in turn with the candidate's: where the two
-agree, the machine moved and not the code, and nobody is blamed.
+agree, the machine moved or an earlier change did it, and nobody is blamed.
 """
 
 from __future__ import annotations
@@ -172,7 +172,8 @@ def _attributed(candidate: Result, finding: Finding, base: BaseTiming, moved: st
     if of_turn.status is Status.REGRESSED or not (moved or agree or drifted_away):
         return of_turn
     why = moved or f"{against.low * 100:+.2f} % at least against the baseline"
-    return _drift(finding, f"{_turned(in_turn, base)}: {why}, so the machine moved, not the code")
+    blamed = "so the machine moved, or an earlier change did it, and not this one"
+    return _drift(finding, f"{_turned(in_turn, base)}: {why}, {blamed}")
 
 
 def _of_turn(candidate: Result, in_turn: Comparison, base: BaseTiming) -> Finding:

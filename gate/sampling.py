@@ -78,7 +78,8 @@ class Rules:
     """What decides how long to go on.
 
     `stored` holds the baseline's timings by workload; `processes` fixes their number instead;
-    `suspect` says why every workload is one from the start (a changed toolchain), or is empty.
+    `suspect` says why every workload is one from the start (another toolchain, a machine that
+    moved), or is empty.
     """
 
     stored: Mapping[str, Timing]

@@ -36,6 +36,7 @@ MIN_DURATION_NS, MAX_DURATION_NS = 1.0, 1e13
 PROCESS_SECONDS = 120.0
 KERNEL_FILE = "kernel.py"
 LAST_WORDS = 2000
+REASONS = frozenset({"method", "timed_out", "wrong_timed_output", "out_of_memory"})
 # What an answer holds samples of: a workload's, and the canary's.
 NAMES, CANARY_NAMES = frozenset({"forward"}), frozenset({"copy", "compute"})
 
@@ -131,6 +132,8 @@ class Worker:
         seed: int,
     ) -> None:
         self._conversation, self._gpu = conversation, gpu
+        # As it is before any kernel runs, which could make its own inputs smaller.
+        self._source = reference.read_bytes().decode("latin-1")
         self._folders, self._reference = folders, reference
         self._workloads, self._seed = workloads, seed
         self._taken = 0
@@ -169,6 +172,7 @@ class Worker:
             about |= {
                 "definition": self._workloads[order.workload].to_json(),
                 "reference": str(self._reference),
+                "reference_source": self._source,
                 "folder": str(self._folders[order.arm]),
             }
         return about
@@ -193,7 +197,7 @@ def read_answer(line: str, number: int, names: frozenset[str]) -> TimedProcess |
 
 def _known(reason: str) -> str:
     """The reasons that a worker may give; what a fork invents is a crash."""
-    return reason if reason in {"method", "timed_out", "wrong_timed_output"} else "crashed"
+    return reason if reason in REASONS else "crashed"
 
 
 def _timed(plain: dict[str, Any], names: frozenset[str]) -> TimedProcess | Lost:

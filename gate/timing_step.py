@@ -64,7 +64,8 @@ class TimingStep:
         if self.base is None:
             return None
         file = self.config.kernels / folder.name / folder.kernel_file.name
-        return base_kernel(self.config.root, self.base, file)
+        # Git knows a file by where it lies, and not by the links that lead there.
+        return base_kernel(self.config.root, self.base, file.resolve())
 
     def _rules(self, base: BaseKernel | None) -> Rules:
         stored = self.stored.results if self.stored else ()

@@ -17,11 +17,13 @@ import signal
 import sys
 import time
 import traceback
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
 import torch
+from triton.errors import TritonError
 
 from gate import timing_methods as methods
 from gate.canary import canary_calls, compiled_for
@@ -42,6 +44,7 @@ from gate.timed_outputs import disagreement, poison, unmoved
 LINE_BYTES = 1_000_000
 WORDS = 2000
 CANARY = ""  # no workload has this name
+OutOfMemory: Any = torch.OutOfMemoryError  # bound before a candidate's code runs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +69,8 @@ def run_order(order: dict[str, Any]) -> dict[str, Any]:
 
 def _workload(order: dict[str, Any]) -> Ready:
     workload = Workload.from_json(order["definition"])
-    reference = load_reference(Path(order["reference"]), workload.constants)
+    source = order["reference_source"].encode("latin-1")  # JSON has no bytes
+    reference = load_reference(Path(order["reference"]), workload.constants, source)
     seed = order["seed"]
     inputs, init = draw_inputs(reference, workload, device="cuda", seed=seed)
     candidate = construct_candidate(Path(order["folder"]), init, workload, device="cuda", seed=seed)
@@ -230,6 +234,8 @@ def _run_child(order: dict[str, Any], answer: int) -> NoReturn:
             _send(answer, run_order(order))
         except methods.MethodFails as failure:
             _send(answer, {"failed": "method", "message": str(failure)[:1000]})
+        except OutOfMemory as error:
+            _send(answer, {"failed": "out_of_memory", "message": str(error)[:1000]})
         status = 0
     except BaseException:  # noqa: BLE001 - see above
         words = traceback.format_exc()[-WORDS:]
@@ -246,7 +252,8 @@ def main() -> None:
     os.dup2(2, 1)  # what anybody prints is no answer
     for line in sys.stdin:
         order = json.loads(line)
-        compiled_for(order["compute_capability"])  # what it makes Triton load, forks inherit
+        with suppress(TritonError, OSError):  # the fork that needs it says why
+            compiled_for(order["compute_capability"])  # what it makes Triton load, forks inherit
         answer = Fork(order, answers).answer()
         end_orphans()  # what a kernel leaves behind would run beside the next
         _send(answers, answer)

@@ -81,12 +81,7 @@ def private_copies(folders: Sequence[KernelFolder]) -> Iterator[tuple[Tree, ...]
 
 def _copied(folder: KernelFolder, target: Path) -> Tree:
     try:
-        shutil.copytree(
-            folder.path,
-            target,
-            ignore=shutil.ignore_patterns(IGNORED),
-            ignore_dangling_symlinks=True,
-        )
+        shutil.copytree(folder.path, target, ignore=_ignored)
         copy = replace(folder, path=target)
         return Tree(
             original=folder,
@@ -97,6 +92,12 @@ def _copied(folder: KernelFolder, target: Path) -> Tree:
         )
     except (OSError, shutil.Error) as error:
         raise InvalidConfiguration(f"{folder.path} cannot be copied: {error}") from error
+
+
+def _ignored(folder: str, names: list[str]) -> set[str]:
+    """Bytecode, and links but those to files: one to a folder may lead to a whole disk, or back."""
+    paths = (Path(folder, name) for name in names)
+    return {IGNORED} | {path.name for path in paths if path.is_symlink() and not path.is_file()}
 
 
 def _files(root: Path) -> dict[str, Path]:

@@ -11,6 +11,7 @@ from gate.model import (
     SM_THROUGHPUT,
     STEPS,
     BaselineInfo,
+    Canary,
     Contract,
     Correctness,
     Environment,
@@ -38,6 +39,7 @@ H100 = Gpu(
 TOOLCHAIN = Toolchain(
     python="3.12.3", torch="2.11.0", triton="3.6.0", cuda="13.0", driver="580.1", ncu="2025.3.1.0"
 )
+CANARY = Canary(copy_ns=(180_000.0, 180_100.0, 179_900.0), compute_ns=(70_000.0,) * 3)
 MEDIANS = (356_500.0, 356_600.0, 356_400.0, 356_550.0, 356_450.0)
 FUNCTION = "conv_kernel"
 METRICS = {
@@ -149,13 +151,14 @@ def static_result(kernel="conv", workload="flagship", **changes):
     return replace(base, **changes)
 
 
-def environment(gpu=H100, toolchain=TOOLCHAIN):
+def environment(gpu=H100, toolchain=TOOLCHAIN, canary=CANARY):
     return Environment(
         date="2026-11-22T08:00:00Z",
         platform="Linux-6.1-x86_64",
         gate="0.1.0",
         gpu=gpu,
         toolchain=toolchain,
+        canary=canary if gpu else None,
     )
 
 

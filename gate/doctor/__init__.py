@@ -52,8 +52,8 @@ def _card() -> tuple[Gpu | None, str | None, tuple[Check, ...]]:
         return None, None, (trouble, *card.no_card())
     try:
         gpu, driver = environment.find_gpu(), environment.driver_version()
-    except (MachineUnfit, OSError) as unfit:
-        trouble = failed(card.DRIVER, str(unfit), getattr(unfit, "hint", "") or "nvidia-smi")
+    except MachineUnfit as unfit:
+        trouble = failed(card.DRIVER, str(unfit), unfit.hint or "nvidia-smi")
         return None, None, (trouble, *card.no_card())
     found = card.driver(gpu, driver)
     if gpu is None:

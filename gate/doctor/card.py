@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from gate.doctor.check import Check, failed, ok, unknown, warning
 from gate.environment import HARMFUL_REASONS
+from gate.gpus import table_for_name
 
 if TYPE_CHECKING:
     from gate.model import Gpu, GpuState
@@ -26,6 +27,11 @@ def driver(gpu: Gpu | None, version: str | None) -> Check:
     if gpu is not None:
         memory = gpu.memory_bytes / 2**30
         what = f"{gpu.name}, compute capability {gpu.compute_capability}, {memory:.0f} GiB"
+        table = table_for_name(gpu.name)
+        if table and table.sm_count != gpu.sm_count:
+            part = f"{gpu.sm_count} of its {table.sm_count} SMs can be used"
+            mend = "measure on a whole card: a part of one shares its memory with the others"
+            return warning(DRIVER, f"{what}, driver {version}; {part}", mend)
         return ok(DRIVER, f"{what}, driver {version}")
     if version is not None:
         mend = "unset CUDA_VISIBLE_DEVICES, or name a GPU of `nvidia-smi -L` in it"

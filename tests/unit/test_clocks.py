@@ -19,12 +19,18 @@ def note(*words):
     with open(os.environ["NVML_LOG"], "a") as stream:
         stream.write(" ".join(map(str, words)) + "\\n")
 def nvmlInit(): pass
-def nvmlDeviceGetHandleByUUID(uuid): return uuid
+def nvmlDeviceGetHandleByUUID(uuid):
+    if uuid == "GPU-2":
+        raise NVMLError("Not Found")
+    return uuid
 def nvmlDeviceSetGpuLockedClocks(handle, low, high):
     if high > 2000:
         raise NVMLError("Insufficient Permissions")
     note("lock", handle, low, high)
-def nvmlDeviceResetGpuLockedClocks(handle): note("reset", handle)
+def nvmlDeviceResetGpuLockedClocks(handle):
+    if handle == "GPU-3":
+        raise NVMLError("GPU is lost")
+    note("reset", handle)
 """
 LOCKED = ["lock GPU-1 1500 1500"]
 BACK = [*LOCKED, "reset GPU-1"]
@@ -57,13 +63,30 @@ def test_clocks_come_back_after_an_error(nvml):
     assert nvml() == BACK
 
 
-def test_a_refusal_says_why_and_leaves_nothing_locked(nvml):
-    with (
-        pytest.raises(MachineUnfit, match=r"2100 MHz: Insufficient Permissions"),
-        locked_clocks("GPU-1", 2100),
-    ):
+@pytest.mark.parametrize(
+    ("uuid", "mhz", "why"),
+    [("GPU-1", 2100, "2100 MHz: Insufficient Permissions"), ("GPU-2", 1500, "Not Found")],
+)
+def test_a_refusal_says_why_and_nothing_else(nvml, capfd, tmp_path, uuid, mhz, why):
+    """Who may not lock may not reset either: that would be a traceback beside the reason."""
+    with pytest.raises(MachineUnfit, match=why), locked_clocks(uuid, mhz):
         pass
-    assert nvml() == ["reset GPU-1"]
+    assert not (tmp_path / "log").exists()
+    assert capfd.readouterr().err == ""
+
+
+def test_a_guard_that_dies_has_locked_nothing(nvml, tmp_path):
+    (tmp_path / "pynvml.py").write_text("raise ImportError")
+    with pytest.raises(MachineUnfit, match="the guard died"), locked_clocks("GPU-1", 1500):
+        pass
+
+
+def test_a_clock_that_stays_locked_is_told(nvml, capfd):
+    refused = pytest.raises(MachineUnfit, match="may still be locked")
+    with refused as caught, locked_clocks("GPU-3", 1500):
+        pass
+    assert "reset-gpu-clocks" in caught.value.hint
+    assert capfd.readouterr().err == "GPU is lost\n"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])

@@ -173,6 +173,14 @@ def test_a_driver_without_a_usable_gpu_is_told_apart_from_none():
     assert card.driver(H100, "580.1").status == "ok"
 
 
+def test_a_part_of_a_known_card_is_no_card_to_measure_on():
+    check = card.driver(replace(H100, sm_count=66), "580.1")
+    assert check.status == "warning"
+    assert "66 of its 132 SMs" in check.detail
+    unknown = replace(H100, name="NVIDIA B200", sm_count=1)
+    assert card.driver(unknown, "580.1").status == "ok"
+
+
 @pytest.mark.parametrize(
     ("answers", "status", "said"),
     [

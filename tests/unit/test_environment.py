@@ -105,6 +105,9 @@ class FakeNvml:
         return SimpleNamespace(gpu=self.utilization)
 
 
+REAL_ATTRIBUTE = environment._attribute
+
+
 @pytest.fixture
 def nvml(monkeypatch):
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
@@ -176,6 +179,26 @@ def test_an_index_beyond_the_cards_is_the_environments_fault(nvml, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "7")
     with pytest.raises(MachineUnfit, match="invalid argument"):
         environment.find_gpu()
+
+
+def test_a_container_without_libcuda_is_the_environments_fault(nvml, monkeypatch):
+    nvml()
+    monkeypatch.setattr(environment, "_attribute", REAL_ATTRIBUTE)
+
+    def absent(name):
+        raise OSError(f"{name}: cannot open shared object file")
+
+    monkeypatch.setattr(environment.ctypes, "CDLL", absent)
+    with pytest.raises(MachineUnfit, match=r"libcuda\.so\.1: cannot open") as unfit:
+        environment.find_gpu()
+    assert "compute" in unfit.value.hint
+
+
+@pytest.mark.parametrize("ask", [environment.read_state, lambda _: environment.refuse_busy(GPU)])
+def test_a_card_that_fell_off_the_bus_is_the_environments_fault(nvml, ask):
+    nvml(broken=("nvmlDeviceGetHandleByUUID",))
+    with pytest.raises(MachineUnfit, match="NVML has lost the GPU: no"):
+        ask("GPU-1")
 
 
 def test_a_reading_names_reasons_and_company(nvml):

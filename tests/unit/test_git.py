@@ -60,6 +60,24 @@ def test_without_a_known_branch_or_a_repository_there_is_no_base(project, tmp_pa
     assert base_commit(tmp_path_factory.mktemp("no-repository"), None) is None
 
 
+def test_a_shallow_clone_says_that_the_common_commit_is_missing(project, tmp_path_factory):
+    project.git("branch", "-M", "main")
+    project.git("checkout", "--quiet", "-b", "change")
+    for branch in ("change", "main"):
+        project.git("checkout", "--quiet", branch)
+        (project.root / branch).touch()
+        project.commit(branch)
+    clone = tmp_path_factory.mktemp("clone")
+    git(
+        *("clone", "--quiet", "--depth=1", "--no-single-branch"),
+        *(f"file://{project.root}", "."),
+        cwd=clone,
+    )
+    with pytest.raises(InvalidConfiguration, match="no common commit") as caught:
+        base_commit(clone, "origin/change")
+    assert "--unshallow" in caught.value.hint
+
+
 def test_a_base_kernel_is_read_whole_and_leaves_the_tree_alone(project):
     file = project.root / "kernels" / "conv" / "kernel.py"
     file.parent.mkdir(parents=True, exist_ok=True)

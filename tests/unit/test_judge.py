@@ -612,3 +612,9 @@ def test_compiled_code_that_nobody_looked_at_is_named_once():
     answer = verdict(measurement(*both), baseline(*both))
     assert answer.exit_code is ExitCode.PASSED
     assert answer.not_checked == ("no figures of sm_199",)
+
+
+def test_a_kernel_that_is_timed_in_another_way_is_no_broken_machine():
+    answer = verdict(measurement(result(timing=timing(method="held_queue"))), baseline())
+    assert "gate doctor" not in found(answer, RUNTIME).next_step
+    assert "--accept-regression" in found(answer, RUNTIME).next_step

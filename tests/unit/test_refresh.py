@@ -69,6 +69,14 @@ def test_a_first_baseline_says_who_measured_what(project, folder):
     assert proposal.diff().startswith("--- a/nvidia-h100-80gb-hbm3/conv.json")
 
 
+def test_a_baseline_without_its_canary_could_not_tell_the_machine_from_the_code(project, folder):
+    candidate = measurement()
+    blind = replace(candidate, environment=replace(candidate.environment, canary=None))
+    with pytest.raises(RefusedBaseline, match="canary") as refusal:
+        proposed(project, folder, blind, accept=True)
+    assert refusal.value.exit_code is ExitCode.ENVIRONMENT
+
+
 def test_a_baseline_lists_its_workloads_in_one_order_whatever_was_asked(project, folder):
     candidate = measurement(result(workload="b"), result(workload="a"))
     proposal = proposed(project, folder, candidate)

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from gate import timing
+from gate.errors import ExitCode
+from gate.findings import exit_code_of
 from gate.git import BaseKernel
 from gate.kernels import KernelFolder, Workload
 from gate.model import NotMeasured, Timing
@@ -34,6 +36,7 @@ LINE = {
     "l2_flush_bytes": 1000,
     "states": [STATE, {**STATE, "sm_clock_mhz": 1980}],
 }
+SOURCE = b"# \xff is no text in every encoding\n"
 # Answers each order with what the file beside it says of its workload and arm.
 WORKER = """
 import json, os, sys
@@ -49,6 +52,7 @@ for line in sys.stdin:
         os.kill(os.getpid(), 11)
     if answer == "rewrite":
         answer = script["*"]
+        Path(order["reference"]).write_text("evil = True")
         for file in Path.cwd().glob("base/*/kernel.py"):
             file.write_text("# as slow as the candidate")
     text = answer if isinstance(answer, str) else json.dumps({{**answer, "id": order["id"]}})
@@ -70,6 +74,9 @@ def measured(tmp_path, monkeypatch):
 
     def measure(answers, *names, base=None, rules_base=None):
         script.write_text(json.dumps({"*": LINE, **answers}))
+        reference = tmp_path / "conv" / "reference.py"
+        reference.parent.mkdir()
+        reference.write_bytes(SOURCE)
         workloads = tuple(Workload(name=name) for name in names or ("flagship",))
         made = timing.measure(
             KernelFolder(name="conv", path=tmp_path / "conv", workloads=workloads),
@@ -109,6 +116,18 @@ def test_the_base_revisions_kernel_is_measured_from_a_folder_of_its_own(measured
     assert "base" in folders
     assert len(folders) == 2
     assert len({order["reference"] for order in orders}) == 1
+
+
+def test_every_process_draws_its_inputs_as_the_reference_was_before_any_ran(measured):
+    _, orders = measured({"flagship:candidate": "rewrite"})
+    assert {order["reference_source"].encode("latin-1") for order in orders} == {SOURCE}
+
+
+def test_memory_that_is_full_is_not_the_kernels_fault():
+    full = json.dumps({"id": 0, "failed": "out_of_memory", "message": "2 GiB"})
+    lost = read_answer(full, 0, NAMES)
+    assert (lost.reason, lost.message) == ("out_of_memory", "2 GiB")
+    assert exit_code_of(lost.reason) is ExitCode.ENVIRONMENT
 
 
 def test_a_candidate_that_rewrites_the_base_revisions_kernel_is_found_out(measured):

@@ -39,6 +39,42 @@ def rules_of(tmp_path, monkeypatch):
     return of
 
 
+@pytest.fixture
+def base_of(project, monkeypatch):
+    """`base_of(kernels)` is the base revision's kernel as the rules name it."""
+    monkeypatch.setattr(timing_step.timing, "measure", lambda *_, rules, **__: rules)
+
+    def of(kernels):
+        config = replace(project.config, kernels=kernels)
+        step = TimingStep(
+            gpu=H100,
+            config=config,
+            environment=environment(),
+            stored=None,
+            processes=None,
+            base=project.git("rev-parse", "HEAD"),
+            seed=1,
+        )
+        folder = KernelFolder(name="conv", path=kernels / "conv", workloads=WORKLOADS)
+        return step.run(folder, WORKLOADS, canary=False, say=lambda _: None).base
+
+    return of
+
+
+def test_the_base_revisions_kernel_is_found_where_links_lead_and_nowhere_else(
+    project, base_of, tmp_path_factory
+):
+    outside = tmp_path_factory.mktemp("outside") / "conv"
+    for path in (project.root / "src" / "conv", outside):
+        path.mkdir(parents=True)
+        (path / "kernel.py").write_text("# a kernel\n")
+    (project.root / "kernels").symlink_to("src")
+    project.commit("a kernel behind a link")
+    assert base_of(project.root / "src") == base_of(project.root / "kernels") is not None
+    assert base_of(outside.parent) is None
+    assert base_of(project.root / ".." / outside.parent.name) is None
+
+
 def stored_with(ns):
     stored = baseline()
     return replace(stored, environment=replace(stored.environment, canary=canary(ns)))
@@ -52,7 +88,7 @@ def test_a_canary_that_an_earlier_kernel_brought_suspects_the_next_ones_too(rule
 
 
 def test_before_the_canary_was_measured_nobody_is_suspected(rules_of):
-    assert rules_of(environment(), stored_with(100.0)).suspect == ""
+    assert rules_of(environment(canary=None), stored_with(100.0)).suspect == ""
 
 
 def test_figures_of_another_toolchain_decide_nothing(rules_of):

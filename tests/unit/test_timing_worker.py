@@ -67,6 +67,14 @@ def test_a_method_that_fails_says_so(answer_of):
     assert (answer["failed"], answer["message"]) == ("method", "it cannot be captured: no")
 
 
+def test_a_fork_that_runs_out_of_memory_says_so(answer_of):
+    def work(_order):
+        raise worker.torch.OutOfMemoryError("tried to allocate 2 GiB")
+
+    answer = answer_of(work)
+    assert (answer["failed"], answer["message"]) == ("out_of_memory", "tried to allocate 2 GiB")
+
+
 def test_a_fork_that_hangs_is_ended(answer_of):
     started = time.monotonic()
     assert answer_of(lambda _: time.sleep(60), timeout_s=0.5)["failed"] == "timed_out"
@@ -83,9 +91,11 @@ def test_a_fork_that_closes_its_pipe_and_stays_is_ended(answer_of):
     assert time.monotonic() - started < 20
 
 
-def test_the_worker_answers_on_stdout_what_was_asked_on_stdin():
+@pytest.mark.parametrize("capability", ["9.0", "19.9"])
+def test_the_worker_answers_on_stdout_what_was_asked_on_stdin(capability):
     """The real program: without a GPU every order is lost, each with why, and nothing hangs."""
-    order = {"id": 3, "workload": "", "timeout_s": 60.0, "l2_bytes": 1, "compute_capability": "9.0"}
+    order = {"id": 3, "workload": "", "timeout_s": 60.0, "l2_bytes": 1}
+    order["compute_capability"] = capability
     ended = subprocess.run(
         [sys.executable, "-m", "gate.timing_worker"],
         input=json.dumps(order) + "\n",

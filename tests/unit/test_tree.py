@@ -6,13 +6,15 @@ from gate.errors import InvalidConfiguration
 from gate.kernels import load_folder
 from gate.tree import TreeChanged, private_copies
 
+REFERENCE = "Model = get_inputs = get_init_inputs = None\n"
+
 
 @pytest.fixture
 def folder(tmp_path):
     path = tmp_path / "kernels" / "conv"
     path.mkdir(parents=True)
     (path / "kernel.py").write_text("# a kernel\n")
-    (path / "reference.py").write_text("Model = get_inputs = get_init_inputs = 1\n")
+    (path / "reference.py").write_text(REFERENCE)
     (path / "data").mkdir()
     (path / "data" / "weights.txt").write_text("1")
     (path / "__pycache__").mkdir()
@@ -38,6 +40,17 @@ def test_a_copy_has_the_folders_name_and_files_and_goes_at_the_end(folder):
         (workload,) = folder.workloads
         assert tree.definitions == {workload.name: folder.definition(workload)}
     assert not copy.parent.exists()
+
+
+def test_a_link_to_a_folder_is_not_followed_and_one_to_a_file_is(folder, tmp_path):
+    """It may lead to a whole disk, or back here."""
+    (folder.path / "back").symlink_to("..")
+    (tmp_path / "shared.py").write_text("y = 2\n")
+    (folder.path / "shared.py").symlink_to("../../shared.py")
+    with private_copies([folder]) as (tree,):
+        found = sorted(p.name for p in tree.copy.path.iterdir())
+        assert found == ["data", "kernel.py", "reference.py", "shared.py"]
+        tree.refuse_changes("testing")
 
 
 def delete(file):
@@ -112,7 +125,7 @@ def test_every_folder_is_copied_before_any_runs(folder, tmp_path):
     other = tmp_path / "kernels" / "other"
     other.mkdir()
     (other / "kernel.py").write_text("")
-    (other / "reference.py").write_text("Model = get_inputs = get_init_inputs = 1\n")
+    (other / "reference.py").write_text(REFERENCE)
     with private_copies([folder, load_folder(other)]) as (_first, second):
         (other / "kernel.py").write_text("evil")
         assert second.copy.source() == ""

@@ -106,5 +106,11 @@ def test_clocks_come_back_when_the_gate_is_killed(nvml, number):
 def test_the_guard_is_in_no_group_that_ctrl_c_reaches(nvml):
     with locked_clocks("GPU-1", 1500):
         children = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
-        groups = {os.getpgid(int(child)) for child in children}
+        guards = [
+            int(child)
+            for child in children
+            if b"gate.clock_guard" in Path(f"/proc/{child}/cmdline").read_bytes()
+        ]
+        groups = {os.getpgid(guard) for guard in guards}
+    assert len(groups) == 1
     assert os.getpgid(0) not in groups

@@ -17,6 +17,7 @@ from gate.cli_hook import hook
 from gate.destinations import named_once, takes_stdout, write
 from gate.errors import GateError, MachineUnfit, MissingExtra
 from gate.options import measuring_options, output_option, report_options
+from gate.report.text import harmless
 from gate.streams import steady_streams
 
 if TYPE_CHECKING:
@@ -56,8 +57,8 @@ class GateGroup(click.Group):
 
 
 def printable(text: str) -> str:
-    """Text from a hostile file, without control characters or half surrogates."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    """Text from a hostile file: no control character, half surrogate or command to a CI runner."""
+    return harmless("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text))
 
 
 @click.group(cls=GateGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -76,10 +77,12 @@ def main() -> None:
 @output_option(required=False)
 def check(
     kernels: tuple[str, ...],
+    *,
     output: Path | None,
     json_file: Path | None,
     markdown_file: Path | None,
     junit_file: Path | None,
+    annotations: bool,
     **asked: Any,
 ) -> None:
     """Measure KERNELS (all without arguments) and judge them against their baselines."""
@@ -95,7 +98,13 @@ def check(
     verdict = verdict_of(
         measurement, config, baselines, require_gpu=plan.gpu is not None, whole=not kernels
     )
-    finish(verdict, json_file=json_file, markdown_file=markdown_file, junit_file=junit_file)
+    finish(
+        verdict,
+        json_file=json_file,
+        markdown_file=markdown_file,
+        junit_file=junit_file,
+        annotated=config.kernels if annotations else None,
+    )
 
 
 @main.command()
@@ -142,6 +151,7 @@ def judge(
     gpu: str | None,
     *,
     whole: bool,
+    annotations: bool,
     **reports: Path | None,
 ) -> None:
     """Judge a measurement (or a baseline) against the stored baselines."""
@@ -164,7 +174,7 @@ def judge(
     baselines = baselines_for(measurement.environment.gpu, config)
     with hinting(RESTORE):
         verdict = verdict_of(measurement, config, baselines, require_gpu=required, whole=whole)
-    finish(verdict, **reports)
+    finish(verdict, annotated=config.kernels if annotations else None, **reports)
 
 
 @main.group()
@@ -368,8 +378,12 @@ def finish(
     json_file: Path | None = None,
     markdown_file: Path | None = None,
     junit_file: Path | None = None,
+    annotated: Path | None = None,
 ) -> None:
-    """Write the reports that were asked for, render the verdict, and exit with its code."""
+    """Write the reports that were asked for, render the verdict, and exit with its code.
+
+    `annotated` is where the kernels lie that GitHub is to mark; None where it is not asked to.
+    """
     from gate.documents import verdict_json
     from gate.report import junit, markdown
 
@@ -378,7 +392,10 @@ def finish(
         (markdown_file, markdown.render),
         (junit_file, junit.render),
     )
-    render(verdict)
+    if annotated:
+        annotate(verdict, annotated)
+    else:
+        render(verdict)
     for file, renderer in renderers:
         if file:
             write(file, renderer(verdict))
@@ -389,3 +406,14 @@ def render(verdict: Verdict) -> None:
     from gate.report import terminal
 
     terminal.render(verdict, console())
+
+
+def annotate(verdict: Verdict, kernels: Path) -> None:
+    """Render it where a runner reads commands in what is printed."""
+    from gate.definitions import Definitions
+    from gate.report import annotations
+
+    workspace = Path(os.environ.get("GITHUB_WORKSPACE") or Path.cwd())
+    with annotations.stopped(console()):
+        render(verdict)
+    annotations.render(verdict, console(), Definitions(kernels, workspace).locate)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,6 +53,11 @@ def measuring_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def report_options(command: Callable[..., None]) -> Callable[..., None]:
+    command = click.option(
+        "--annotations/--no-annotations",
+        default=lambda: os.environ.get("GITHUB_ACTIONS") == "true",
+        help="Print the worst findings as GitHub's annotations; the default under its Actions.",
+    )(command)
     for name, what in reversed(
         (
             ("json", "Write the verdict as JSON; - is stdout."),

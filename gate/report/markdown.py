@@ -38,9 +38,14 @@ if TYPE_CHECKING:
 MARKER = "<!-- gpu-regression-gate -->"
 # GitHub refuses comments of more than 65,536 characters.
 MAX_CHARACTERS = 65_000
+# What stands open, so that the next step is in sight; the rest is folded.
+MAX_OPEN_ROWS = 20
+MAX_OPEN_REASONS = 5
 # Each section keeps its worst within its share; the green rows take what the others leave.
-_SHARE_OPEN = 24_000
-_SHARE_REASONS = 14_000
+_SHARE_OPEN = 14_000
+_SHARE_REASONS = 6_000
+_SHARE_REST = 12_000
+_SHARE_REST_REASONS = 6_000
 _SHARE_STEPS = 4_000
 _SHARE_ACCEPTED = 6_000
 _SHARE_UNPROVEN = 4_000
@@ -61,6 +66,8 @@ def render(verdict: Verdict) -> str:
     """The comment, below MAX_CHARACTERS. MARKER, its first line, is invisible."""
     of_rows = rows(verdict)
     red = attention(of_rows)
+    # One row a finding, so that each workload is named; elsewhere what is alike is one row.
+    red_rows, reasons = [Cause(findings=(finding,)) for finding in red], causes(red)
     accepted = causes(with_status(of_rows, Status.ACCEPTED), by_kernel=True)
     quiet = with_status(of_rows, Status.IMPROVED, Status.UNCHANGED, Status.PASSED)
     green = causes(quiet, by_kernel=True)
@@ -69,16 +76,16 @@ def render(verdict: Verdict) -> str:
         f"{MARKER}\n### {head.answer}: {_sentence(head.spans)}",
         _sentence(context(verdict, head)),
         _sentence(tolerances(verdict)),
-        # One row a finding here, so that each workload is named; below, what is alike is one row.
-        _table("", [Cause(findings=(finding,)) for finding in red], _SHARE_OPEN),
-        _reasons(causes(red), _SHARE_REASONS),
+        _table("", red_rows[:MAX_OPEN_ROWS], _SHARE_OPEN),
+        _reasons(reasons[:MAX_OPEN_REASONS], _SHARE_REASONS),
         _steps(next_steps(red), _SHARE_STEPS),
         _table("**Accepted changes**", accepted, _SHARE_ACCEPTED),
         _reasons(accepted, _SHARE_ACCEPTED),
         _unproven(unproven(verdict, of_rows), _SHARE_UNPROVEN),
+        _rest(red_rows[MAX_OPEN_ROWS:], reasons[MAX_OPEN_REASONS:]),
     ]
     left = MAX_CHARACTERS - _RESERVE - sum(map(len, sections))
-    sections.append(_details(green, left))
+    sections.append(_green(green, left))
     return "\n\n".join(filter(None, sections)) + "\n"
 
 
@@ -155,13 +162,26 @@ def _unproven(sentences: Sequence[str], share: int) -> str:
     return "\n\n".join(filter(None, ("**Not checked**", "\n".join(kept), more)))
 
 
-def _details(green: Sequence[Cause], share: int) -> str:
-    if not green:
-        return ""
+def _rest(of_table: Sequence[Cause], of_reasons: Sequence[Cause]) -> str:
+    """The red that does not stand open."""
+    parts = (
+        _table("", of_table, _SHARE_REST),
+        _reasons(of_reasons, _SHARE_REST_REASONS),
+    )
+    numbers = (len(of_table), "more row"), (len(of_reasons), "more reason")
+    summary = " and ".join(count(number, noun) for number, noun in numbers if number)
+    return _folded(f"{summary}, worst first", *parts)
+
+
+def _green(green: Sequence[Cause], share: int) -> str:
     number = sum(len(cause.findings) for cause in green)
     summary = f"{count(number, 'finding')} passed, unchanged or improved"
-    table = _table("", green, share)
-    return f"<details>\n<summary>{summary}</summary>\n\n{table}\n\n</details>"
+    return _folded(summary, _table("", green, share))
+
+
+def _folded(summary: str, *parts: str) -> str:
+    body = "\n\n".join(filter(None, parts))
+    return f"<details>\n<summary>{summary}</summary>\n\n{body}\n\n</details>" if body else ""
 
 
 def _within(blocks: Iterator[str], total: int, share: int) -> tuple[list[str], str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from rich.text import Text
@@ -22,7 +21,7 @@ from gate.report.ordering import (
     with_status,
 )
 from gate.report.table import STYLES, print_table, select
-from gate.report.text import count, name, one_line, paragraph
+from gate.report.text import count, harmless, name, one_line, paragraph
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,11 +38,9 @@ MAX_UNPROVEN = 20
 _MAX_MESSAGE = 1200
 _MAX_MESSAGE_LINES = 12
 _MAX_SENTENCE = 600
-# GitHub's runner obeys `##[command]` anywhere in a line and Azure's `##vso[command]`, and both obey
-# `::command::` at a line's start whatever blanks come first. A kernel's words therefore stand
-# behind a bar, which also shows whose words they are.
+# A CI runner obeys `::command::` at a line's start whatever blanks come first. A kernel's words
+# therefore stand behind a bar, which also shows whose words they are.
 _BAR = "  | "
-_COMMAND = re.compile(r"##(?=\w*\[)")
 
 
 def render(verdict: Verdict, console: Console) -> None:
@@ -130,5 +127,4 @@ def _line(line: Text, console: Console) -> None:
 def _shown(text: str, console: Console) -> str:
     """`text` without commands to a CI runner, in characters that the console's encoding has."""
     encoding = console.encoding
-    harmless = _COMMAND.sub("## ", text)
-    return harmless.encode(encoding, "backslashreplace").decode(encoding)
+    return harmless(text).encode(encoding, "backslashreplace").decode(encoding)

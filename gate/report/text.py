@@ -10,6 +10,8 @@ MAX_NAME = 300
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_.:*/-]|:(?=:)")
 _NOT_IN_UNITS = re.compile(r"[^A-Za-z%]")
 _MAX_UNIT = 12
+# GitHub's runner obeys `##[command]` anywhere in a line, and Azure's `##vso[command]`.
+_COMMAND = re.compile(r"##(?=\w*\[)")
 
 
 def name(text: str) -> str:
@@ -19,6 +21,11 @@ def name(text: str) -> str:
 
 def unit(text: str) -> str:
     return _NOT_IN_UNITS.sub("", text[:_MAX_UNIT])
+
+
+def harmless(text: str) -> str:
+    """`text` without a command to a CI runner but at a line's start, which its place must bar."""
+    return _COMMAND.sub("## ", text)
 
 
 def paragraph(text: str, limit: int) -> str:

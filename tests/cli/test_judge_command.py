@@ -265,3 +265,33 @@ def test_a_file_that_breaks_its_schema_is_answered_with_what_to_do(project, stor
     for answer in (judged(file), judged(candidate(project, measurement()))):
         assert answer.exit_code == 7
         assert "next: restore that file from version control" in answer.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "env", "annotated"),
+    [
+        ([], {"GITHUB_ACTIONS": "true"}, True),
+        (["--annotations"], {"GITHUB_ACTIONS": ""}, True),
+        ([], {"GITHUB_ACTIONS": "false"}, False),
+        (["--no-annotations"], {"GITHUB_ACTIONS": "true"}, False),
+        (["--json", "-"], {"GITHUB_ACTIONS": "true"}, True),
+    ],
+)
+def test_a_regression_is_marked_at_its_kernel(project, stored, arguments, env, annotated):
+    plain = scaled_throughout(json.loads(measurement_json(measurement())), 1.2)
+    answer = judged(candidate(project, json.dumps(plain)), *arguments, env=env)
+    assert answer.exit_code == 3, answer.output
+    said = answer.stderr if "-" in arguments else answer.stdout
+    assert ("::error file=kernels/" in said) is annotated
+    assert ("::stop-commands::" in said) is annotated
+    if "-" in arguments:
+        json.loads(answer.stdout)
+
+
+def test_an_error_s_words_are_no_command_to_a_runner(project):
+    file = project.root / "##[error]owned.json"
+    file.write_text("{")
+    answer = judged(file)
+    assert answer.exit_code == 7
+    assert "## [error]owned.json" in answer.stderr
+    assert "##[" not in answer.stderr

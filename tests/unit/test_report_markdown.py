@@ -8,7 +8,7 @@ from report_samples import KERNEL, SAMPLES, agrees, figures, finding, regressed,
 
 from gate.errors import ExitCode
 from gate.model import Status
-from gate.report.markdown import MARKER, MAX_CHARACTERS, render
+from gate.report.markdown import MARKER, MAX_CHARACTERS, MAX_OPEN_ROWS, render
 
 INCORRECT = """\
 <!-- gpu-regression-gate -->
@@ -203,16 +203,27 @@ def test_thousands_of_results_fit_into_a_comment_in_a_second(message):
     assert len(text) < MAX_CHARACTERS
     assert "`w2999`" in text
     assert text.count("more, left out here; the JSON has all.") >= 4
-    red, green = tables(text)
-    changes = [float(row[5].split()[0]) for row in red[1:]]
+    red, more_red, green = tables(text)
+    changes = [float(row[5].split()[0]) for row in (*red[1:], *more_red[1:])]
     assert changes == sorted(changes, reverse=True)
     assert len(green) > 5
 
 
 def test_the_count_of_what_was_left_out_is_right():
     text = render(verdict(ExitCode.REGRESSED, *flood()))
-    (red, *_) = tables(text)
-    assert f"... and {1_500 - len(red) + 1:,} more, left out here; the JSON has all." in text
+    red, more_red, _ = tables(text)
+    assert len(red) == MAX_OPEN_ROWS + 1
+    shown = len(red) + len(more_red) - 2
+    assert f"... and {1_500 - shown:,} more, left out here; the JSON has all." in text
+
+
+def test_of_thousands_the_worst_and_the_next_step_stand_open_and_the_rest_is_folded():
+    text = render(verdict(ExitCode.REGRESSED, *flood()))
+    opened, folded, *_ = text.split("<details>")
+    assert "`w2999`" in opened
+    assert opened.index("`w2999`") < opened.index("**What to do next**")
+    assert len(opened) < MAX_CHARACTERS / 3
+    assert "1,480 more rows and 1,495 more reasons, worst first" in folded
 
 
 def test_the_longest_names_still_fit():

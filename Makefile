@@ -4,6 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 RECORDED := tests/data/h100/measurement.json
 WORKFLOWS := $(wildcard .github/workflows/*.yml)
+SCRIPTS := .ci/run $(wildcard .github/*/*.sh)
 # More options for gate check: make check CHECK_OPTIONS="--markdown check.md"
 CHECK_OPTIONS ?=
 
@@ -24,6 +25,7 @@ lint: $(VENV)/.ready
 	$(BIN)/mypy
 	$(BIN)/actionlint -shellcheck= -pyflakes= -config-file .github/actionlint.yaml $(WORKFLOWS)
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows $(WORKFLOWS)
+	$(BIN)/shellcheck --external-sources $(SCRIPTS)
 	$(BIN)/zizmor --quiet --offline --persona=auditor .github
 
 $(VENV)/.ready: pyproject.toml constraints.txt

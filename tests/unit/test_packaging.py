@@ -14,7 +14,9 @@ def test_the_source_distribution_names_only_what_exists():
     assert [name for name in INCLUDED if not (ROOT / name).exists()] == []
 
 
-@pytest.mark.parametrize("name", ["Makefile", "constraints.txt", "CONTRIBUTING.md", "benchmarks"])
+@pytest.mark.parametrize(
+    "name", ["Makefile", "constraints.txt", "CONTRIBUTING.md", "benchmarks", "docs"]
+)
 def test_the_source_distribution_holds_what_its_readme_points_to(name):
     assert name.replace("Makefile", "make check") in (ROOT / "README.md").read_text()
     assert name in INCLUDED

@@ -1,5 +1,6 @@
 """A small project in a temporary folder, as the tool meets it: a git repository with kernels."""
 
+import os
 import subprocess
 
 import pytest
@@ -37,6 +38,13 @@ class Project:
     @property
     def config(self):
         return load_config(self.root)
+
+
+@pytest.fixture(autouse=True)
+def anywhere(monkeypatch):
+    """The tests say by themselves where they run: GitHub's Actions run them too."""
+    for variable in [name for name in os.environ if name.startswith("GITHUB_")]:
+        monkeypatch.delenv(variable)
 
 
 @pytest.fixture

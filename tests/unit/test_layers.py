@@ -22,6 +22,7 @@ PURE = (
     "occupancy",
     "pushed",
     "reference",
+    "report.annotations",
     "report.history",
     "report.markdown",
     "report.junit",

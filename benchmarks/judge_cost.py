@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gate.baselines import Baselines
-from gate.documents import measurement_json, select, write_atomically
+from gate.documents import measurement_json, write_atomically
 from tests.factories import baseline, measurement, result
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def write_inputs(root: Path) -> None:
     for one in whole.results:
         by_kernel.setdefault(one.kernel, []).append(one)
     for name, results in by_kernel.items():
-        single = replace(select(replace(whole, results=()), name), results=tuple(results))
+        single = replace(replace(whole, results=()).about(name), results=tuple(results))
         stored.write(replace(single, baseline=baseline().baseline))
     write_atomically(root / "measurement.json", measurement_json(whole))
 

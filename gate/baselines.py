@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from gate.errors import InvalidDocument, UnknownKernel
 from gate.git import file_at, file_versions
 from gate.history import Version
 from gate.kernels import NAME_PATTERN
-from gate.model import Measurement
+from gate.model import Measurement, slug_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -24,9 +23,7 @@ if TYPE_CHECKING:
 
 def folder_name(gpu: Gpu | None, target: str) -> str:
     """`nvidia-h100-80gb-hbm3` for what was measured on a GPU, else the architecture `target`."""
-    if gpu is None:
-        return target
-    return re.sub(r"[^a-z0-9]+", "-", gpu.name.lower()).strip("-")
+    return slug_of(gpu.name) if gpu else target
 
 
 def load_all(root: Path, target: str, kernels: Sequence[str]) -> list[tuple[str, Measurement]]:

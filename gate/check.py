@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gate.baselines import Baselines, folder_name
+from gate.expectations import NOTHING
 from gate.judge import Rules, Stored, judge
 
 if TYPE_CHECKING:
     from gate.baselines import Snapshot
     from gate.config import Config
+    from gate.expectations import Expected
     from gate.model import Gpu, Measurement, Verdict
 
 
@@ -20,6 +22,7 @@ def verdict_of(
     *,
     require_gpu: bool,
     whole: bool,
+    expected: Expected = NOTHING,
 ) -> Verdict:
     """Judge against `baselines`; `whole` demands every kernel that has one."""
     return judge(
@@ -27,6 +30,7 @@ def verdict_of(
         stored=Stored(load=baselines.load, folder=config.relative(baselines.folder)),
         required=baselines.names() if whole else (),
         rules=rules_of(config, require_gpu=require_gpu),
+        expected=expected,
     )
 
 

@@ -16,7 +16,13 @@ from gate import __version__
 from gate.cli_hook import hook
 from gate.destinations import named_once, takes_stdout, write
 from gate.errors import GateError, MachineUnfit, MissingExtra
-from gate.options import measuring_options, output_option, report_options
+from gate.options import (
+    binding_option,
+    expecting_options,
+    measuring_options,
+    output_option,
+    report_options,
+)
 from gate.report.text import harmless
 from gate.streams import steady_streams
 
@@ -27,7 +33,7 @@ if TYPE_CHECKING:
     from gate.config import Config
     from gate.kernels import KernelFolder
     from gate.measure import GpuMode, Plan
-    from gate.model import Measurement, Verdict
+    from gate.model import Binding, Measurement, Verdict
 
 # What to do about a file that does not hold what it must; the message names file and place.
 MEASURE_AGAIN = "write it with this version of the gate: gate measure -o FILE"
@@ -75,6 +81,7 @@ def main() -> None:
 @measuring_options
 @report_options
 @output_option(required=False)
+@binding_option
 def check(
     kernels: tuple[str, ...],
     *,
@@ -83,16 +90,18 @@ def check(
     markdown_file: Path | None,
     junit_file: Path | None,
     annotations: bool,
+    binding_file: Path | None,
     **asked: Any,
 ) -> None:
     """Measure KERNELS (all without arguments) and judge them against their baselines."""
     from gate.check import baselines_for, verdict_of
 
+    binding = binding_of(binding_file)
     config, plan, folders = plan_now(kernels, **asked)
     # What a kernel's code could rewrite is read before any of it runs.
     with hinting(RESTORE):
         baselines = baselines_for(plan.gpu, config).snapshot(folder.name for folder in folders)
-    measurement = measure_now(folders, plan, config, baselines)
+    measurement = measure_now(folders, plan, config, baselines, binding)
     if output:
         write_measurement(output, measurement)
     verdict = verdict_of(
@@ -110,14 +119,18 @@ def check(
 @main.command()
 @measuring_options
 @output_option(required=True)
-def measure(kernels: tuple[str, ...], output: Path, **asked: Any) -> None:
+@binding_option
+def measure(
+    kernels: tuple[str, ...], output: Path, binding_file: Path | None, **asked: Any
+) -> None:
     """Measure KERNELS (all without arguments) without judging them."""
     from gate.check import baselines_for
 
+    binding = binding_of(binding_file)
     config, plan, folders = plan_now(kernels, **asked)
     with hinting(RESTORE):
         baselines = baselines_for(plan.gpu, config).snapshot(folder.name for folder in folders)
-    measurement = measure_now(folders, plan, config, baselines)
+    measurement = measure_now(folders, plan, config, baselines, binding)
     write_measurement(output, measurement)
     click.echo(
         f"{len(measurement.results)} results in {output}; judge them: gate judge {output}",
@@ -144,11 +157,14 @@ def measure(kernels: tuple[str, ...], output: Path, **asked: Any) -> None:
     type=click.Choice(["auto", "require"]),
     help="auto judges what the measurement's scope names; the default is require when CI=true.",
 )
+@expecting_options
 @report_options
 def judge(
     measurement_file: Path,
     baselines_dir: Path | None,
     gpu: str | None,
+    expected_binding: Path | None,
+    expected_gpu: str | None,
     *,
     whole: bool,
     annotations: bool,
@@ -160,6 +176,7 @@ def judge(
     from gate.check import baselines_for, verdict_of
     from gate.config import load_config
     from gate.documents import load_measurement
+    from gate.expectations import Expected
 
     # What is read here lives until the exit: looking for garbage in it is a third of the time.
     gc.disable()
@@ -169,11 +186,19 @@ def judge(
     # A stored baseline may be judged by itself anywhere: the path is the caller's word.
     stored = measurement_file.resolve().is_relative_to(config.baselines)
     required = not stored and (gpu or default_mode()) == "require"
+    expected = Expected(binding=binding_of(expected_binding), gpu=expected_gpu)
     with hinting(RESTORE if stored else MEASURE_AGAIN):
         measurement = load_measurement(measurement_file)
     baselines = baselines_for(measurement.environment.gpu, config)
     with hinting(RESTORE):
-        verdict = verdict_of(measurement, config, baselines, require_gpu=required, whole=whole)
+        verdict = verdict_of(
+            measurement,
+            config,
+            baselines,
+            require_gpu=required,
+            whole=whole,
+            expected=expected,
+        )
     finish(verdict, annotated=config.kernels if annotations else None, **reports)
 
 
@@ -347,23 +372,23 @@ def plan_now(
     return config, plan, folders
 
 
-def require_extra() -> None:
-    """Raises MissingExtra."""
-    from importlib.util import find_spec
-
-    missing = [name for name in ("torch", "triton", "pytest") if find_spec(name) is None]
-    if missing:
-        raise MissingExtra(f"measuring needs {', '.join(missing)}")
 
 
 def measure_now(
-    folders: tuple[KernelFolder, ...], plan: Plan, config: Config, baselines: Snapshot
+    folders: tuple[KernelFolder, ...],
+    plan: Plan,
+    config: Config,
+    baselines: Snapshot,
+    binding: Binding | None = None,
 ) -> Measurement:
+    from dataclasses import replace
+
     from gate import measure as steps
     from gate.documents import validate
     from gate.progress import Progress
 
-    return validate(steps.measure(folders, plan, config, Progress(), baselines.load))
+    measurement = steps.measure(folders, plan, config, Progress(), baselines.load)
+    return validate(replace(measurement, binding=binding))
 
 
 def write_measurement(file: Path, measurement: Measurement) -> None:

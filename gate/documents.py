@@ -19,7 +19,7 @@ from typing import Any
 import cattrs
 
 from gate.errors import CannotWrite, InvalidDocument
-from gate.model import SCHEMA_VERSION, Measurement, NcuBlock, NotMeasured, Verdict
+from gate.model import SCHEMA_VERSION, Binding, Measurement, NcuBlock, NotMeasured, Verdict
 from gate.schemas import schema_errors
 
 # 1,000 kernels of 5 workloads with every metric are about a fifth of this.
@@ -66,6 +66,14 @@ def load_measurement(path: Path) -> Measurement:
     measurement = _CONVERTER.structure(plain, Measurement)
     _refuse_duplicates(path, measurement)
     return measurement
+
+
+def load_binding(path: Path) -> Binding:
+    """Read which run this is. Raises InvalidDocument."""
+    plain = load_json(path)
+    for place, message in schema_errors("binding", plain):
+        raise InvalidDocument(f"{path}: {place}: {message}")
+    return _CONVERTER.structure(plain, Binding)
 
 
 def validate(measurement: Measurement) -> Measurement:
@@ -154,15 +162,6 @@ def _replace(path: Path, text: str) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
-
-
-def select(measurement: Measurement, kernel: str) -> Measurement:
-    """The part of a measurement that is about one kernel."""
-    return replace(
-        measurement,
-        scope=replace(measurement.scope, kernels=(kernel,)),
-        results=tuple(r for r in measurement.results if r.kernel == kernel),
-    )
 
 
 def sorted_by_workload(measurement: Measurement) -> Measurement:

@@ -16,6 +16,7 @@ from gate import gaps
 from gate.compiled import judge_compiled
 from gate.consistency import sample_medians, times_disagree, timing_fault
 from gate.errors import ExitCode, most_severe
+from gate.expectations import NOTHING, unexpected
 from gate.metrics import DURATION
 from gate.model import (
     RUNTIME,
@@ -32,6 +33,8 @@ from gate.trade_off import explained
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    from gate.expectations import Expected
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +57,12 @@ class Stored:
 
 
 def judge(
-    measurement: Measurement, *, stored: Stored, required: Iterable[str], rules: Rules
+    measurement: Measurement,
+    *,
+    stored: Stored,
+    required: Iterable[str],
+    rules: Rules,
+    expected: Expected = NOTHING,
 ) -> Verdict:
     """Compare every kernel of the measurement's scope with its baseline.
 
@@ -69,6 +77,7 @@ def judge(
         if kernel not in scope:
             findings.append(gaps.outside_scope(kernel))
         findings.extend(_judge_kernel(kernel, results, measurement, stored, rules))
+    findings.extend(unexpected(measurement, expected))
     gpu = measurement.environment.gpu
     return Verdict(
         exit_code=most_severe(f.exit_code for f in findings),

@@ -163,6 +163,7 @@ def _measure(
         scope=Scope(kernels=tuple(folder.name for folder in folders), steps=plan.steps),
         environment=replace(environment, state_after=state),
         results=tuple(measured),
+        sources={tree.original.name: tree.kernel_sha256 for tree in trees},
     )
 
 

@@ -7,8 +7,9 @@ Durations are nanoseconds and metrics carry Nsight Compute's full names.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Literal
 
@@ -186,6 +187,11 @@ class Result:
     profile: Profile | None = None
 
 
+def slug_of(gpu_name: str) -> str:
+    """`nvidia-h100-80gb-hbm3`, by which the baselines of a card are kept."""
+    return re.sub(r"[^a-z0-9]+", "-", gpu_name.lower()).strip("-")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gpu:
     name: str
@@ -282,14 +288,39 @@ class BaselineInfo:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Binding:
+    """Which run a measurement belongs to: that of one head on one base, and of no other."""
+
+    head_sha: str
+    base_sha: str
+    nonce: str
+    run: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
-    """One measured document; a baseline is one with `baseline` set and a single kernel."""
+    """One measured document; a baseline is one with `baseline` set and a single kernel.
+
+    `sources` maps kernel -> SHA-256 of the `kernel.py` that ran, where that is known.
+    """
 
     schema_version: int
     scope: Scope
     environment: Environment
     results: tuple[Result, ...]
+    sources: Mapping[str, str] = field(default_factory=dict)
+    binding: Binding | None = None
     baseline: BaselineInfo | None = None
+
+    def about(self, kernel: str) -> Measurement:
+        """The part of it that is about one kernel."""
+        known = self.sources.get(kernel)
+        return replace(
+            self,
+            scope=replace(self.scope, kernels=(kernel,)),
+            results=tuple(result for result in self.results if result.kernel == kernel),
+            sources={kernel: known} if known else {},
+        )
 
 
 # --------------------------------------------------------------------------------- verdict

@@ -13,6 +13,7 @@ from gate.destinations import destination
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+READ = click.Path(dir_okay=False, path_type=Path)
 FILE = click.Path(dir_okay=False, readable=False, path_type=Path, allow_dash=True)
 
 
@@ -68,6 +69,37 @@ def report_options(command: Callable[..., None]) -> Callable[..., None]:
         option = click.option(
             f"--{name}", f"{name}_file", type=FILE, callback=destination, help=what
         )
+        command = option(command)
+    return command
+
+
+def binding_option(command: Callable[..., None]) -> Callable[..., None]:
+    """For a run that has to prove that it is its own."""
+    return click.option(
+        "--binding",
+        "binding_file",
+        type=READ,
+        help="Write what this JSON file says of the run (head_sha, base_sha, nonce, run) into it.",
+    )(command)
+
+
+def expecting_options(command: Callable[..., None]) -> Callable[..., None]:
+    for option in reversed(
+        (
+            click.option(
+                "--expect-binding",
+                "expected_binding",
+                type=READ,
+                help="Refuse a measurement of any other run than this JSON file names.",
+            ),
+            click.option(
+                "--expect-gpu",
+                "expected_gpu",
+                metavar="NAME",
+                help="Refuse a measurement of another card than this.",
+            ),
+        )
+    ):
         command = option(command)
     return command
 

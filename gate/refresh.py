@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 from gate.check import rules_of
 from gate.compare import MAX_RUNTIME_TOLERANCE, MAX_THROUGHPUT_TOLERANCE
-from gate.documents import measurement_json, select, sorted_by_workload
+from gate.documents import measurement_json, sorted_by_workload
 from gate.errors import ExitCode, InvalidConfiguration, RefusedBaseline, most_severe
 from gate.findings import metric_name
 from gate.git import changed_files, head_commit
@@ -88,7 +88,7 @@ def propose(
     """One proposal a kernel, or RefusedBaseline for the first that must not be stored."""
     return tuple(
         _propose_one(
-            sorted_by_workload(select(measurement, folder.name)),
+            sorted_by_workload(measurement.about(folder.name)),
             baselines,
             config,
             info=BaselineInfo(

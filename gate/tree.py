@@ -48,6 +48,11 @@ class Tree:
     copied_files: Digests
     definitions: Mapping[str, str]
 
+    @property
+    def kernel_sha256(self) -> str:
+        """Of the `kernel.py` that runs."""
+        return self.copied_files[self.copy.kernel_file.name][1]
+
     def refuse_changes(self, what: str) -> None:
         """Raises TreeChanged where a file changed; `what` names the step that just ended.
 

@@ -1,5 +1,7 @@
 """`gate check` for real on a machine without a GPU, with a kernel small enough to be quick."""
 
+import hashlib
+import json
 import shutil
 import tempfile
 from pathlib import Path
@@ -36,6 +38,24 @@ def scratch(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(folder))
     monkeypatch.setattr(tempfile, "tempdir", None)
     return folder
+
+
+def test_a_measurement_says_of_which_run_and_which_text_it_is(repository, scratch):
+    known = {"head_sha": "a" * 40, "base_sha": "b" * 40, "nonce": "n", "run": "7/1"}
+    Path("binding.json").write_text(json.dumps(known))
+    answer = gate("measure", "--gpu", "skip", "--binding", "binding.json", "-o", "run.json")
+    assert answer.exit_code == 0, answer.output
+    measured = json.loads(Path("run.json").read_text())
+    assert measured["binding"] == known
+    text = (SMALL / "kernel.py").read_bytes()
+    assert measured["sources"] == {"relu": hashlib.sha256(text).hexdigest()}
+
+
+def test_a_broken_binding_is_refused_before_anything_runs(repository):
+    Path("binding.json").write_text('{"run": "7/1"}')
+    answer = gate("measure", "--gpu", "skip", "--binding", "binding.json", "-o", "run.json")
+    assert answer.exit_code == 7
+    assert not Path("run.json").exists()
 
 
 def test_from_no_baseline_to_a_wrong_kernel(repository, scratch):

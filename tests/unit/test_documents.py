@@ -150,7 +150,7 @@ def test_schemas_are_valid_draft_2020_12(name):
 
 def test_the_seeds_metrics_are_valid_for_both_validators():
     registry = Registry().with_resources(
-        (schema(n)["$id"], Resource.from_contents(schema(n))) for n in ("ncu_metrics",)
+        (schema(n)["$id"], Resource.from_contents(schema(n))) for n in ("ncu_metrics", "binding")
     )
     slow = Draft202012Validator(schema("measurement"), registry=registry)
     assert not list(schema_errors("ncu_metrics", SEED_METRICS))

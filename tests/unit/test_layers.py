@@ -11,6 +11,7 @@ PURE = (
     "consistency",
     "contract",
     "errors",
+    "expectations",
     "findings",
     "gaps",
     "gpus.architectures",

@@ -57,6 +57,26 @@ def _files(root: Path, target: str, kernels: Sequence[str]) -> list[tuple[Baseli
     return [(folder, name) for folder, name in stored if not kernels or name in kernels]
 
 
+def load_proposed(root: Path, folder: str, target: str) -> dict[str, Measurement | str]:
+    """Every baseline of `root`/`folder`, which nobody trusts, or why it cannot be read.
+
+    Raises InvalidDocument for a name that no kernel has.
+    """
+    proposed = Baselines(root / folder, target)
+    return {kernel: _read_proposed(root, proposed, kernel) for kernel in proposed.names()}
+
+
+def _read_proposed(root: Path, proposed: Baselines, kernel: str) -> Measurement | str:
+    file = proposed.file(kernel)
+    # A link would have another file of this machine read, and perhaps quoted.
+    if any(path.is_symlink() for path in (root, file.parent, file)):
+        return "it is reached by a link"
+    try:
+        return proposed.load(kernel) or "it is gone"
+    except InvalidDocument as error:
+        return str(error)
+
+
 @dataclass(frozen=True, slots=True)
 class Baselines:
     """One folder of baselines, such as `baselines/nvidia-geforce-rtx-4090`."""

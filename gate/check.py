@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gate.baselines import Baselines, folder_name
+from gate.baselines import Baselines, folder_name, load_proposed
 from gate.expectations import NOTHING
 from gate.judge import Rules, Stored, judge
+from gate.proposals import settle
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from gate.baselines import Snapshot
     from gate.config import Config
     from gate.expectations import Expected
@@ -23,14 +26,30 @@ def verdict_of(
     require_gpu: bool,
     whole: bool,
     expected: Expected = NOTHING,
+    proposed: Path | None = None,
 ) -> Verdict:
-    """Judge against `baselines`; `whole` demands every kernel that has one."""
-    return judge(
+    """Judge against `baselines`; `whole` demands every kernel that has one.
+
+    `proposed` is the baselines' folder of the change itself, which is verified.
+    """
+    stored = Stored(load=baselines.load, folder=config.relative(baselines.folder))
+    rules = rules_of(config, require_gpu=require_gpu)
+    verdict = judge(
         measurement,
-        stored=Stored(load=baselines.load, folder=config.relative(baselines.folder)),
+        stored=stored,
         required=baselines.names() if whole else (),
-        rules=rules_of(config, require_gpu=require_gpu),
+        rules=rules,
         expected=expected,
+    )
+    if proposed is None:
+        return verdict
+    return settle(
+        verdict,
+        measurement,
+        load_proposed(proposed, baselines.folder.name, config.target),
+        stored=stored,
+        rules=rules,
+        creep_cap=config.creep_cap,
     )
 
 

@@ -166,6 +166,7 @@ def judge(
     expected_binding: Path | None,
     expected_gpu: str | None,
     *,
+    proposed: Path | None,
     whole: bool,
     annotations: bool,
     **reports: Path | None,
@@ -198,6 +199,7 @@ def judge(
             require_gpu=required,
             whole=whole,
             expected=expected,
+            proposed=proposed,
         )
     finish(verdict, annotated=config.kernels if annotations else None, **reports)
 

@@ -387,6 +387,36 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProposedFigure:
+    """One gated metric of a proposed baseline; `stored` is None where nothing compares with it.
+
+    `tolerance` is the relative one that later runs would be given.
+    """
+
+    workload: str
+    metric: str
+    function: str | None
+    unit: str
+    stored: float | None
+    proposed: float
+    measured: float
+    tolerance: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProposedBaseline:
+    """A verified baseline of the same change, for the owners of the baselines to approve.
+
+    `new_anchors` names the workloads that crept beyond the cap and start to count afresh.
+    """
+
+    kernel: str
+    reason: str
+    new_anchors: tuple[str, ...]
+    figures: tuple[ProposedFigure, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """The answer to one measurement: the exit code is the most severe of its findings'."""
 
@@ -395,3 +425,4 @@ class Verdict:
     gpu: str | None
     findings: tuple[Finding, ...]
     not_checked: tuple[str, ...] = field(default=())
+    proposals: tuple[ProposedBaseline, ...] = ()

@@ -87,6 +87,11 @@ def expecting_options(command: Callable[..., None]) -> Callable[..., None]:
     for option in reversed(
         (
             click.option(
+                "--proposed",
+                type=click.Path(file_okay=False, path_type=Path),
+                help="The baselines' folder of the change itself: what it accepts is verified.",
+            ),
+            click.option(
                 "--expect-binding",
                 "expected_binding",
                 type=READ,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import difflib
 from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import median
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
+from gate.anchors import steps_from
 from gate.check import rules_of
 from gate.compare import MAX_RUNTIME_TOLERANCE, MAX_THROUGHPUT_TOLERANCE
 from gate.documents import measurement_json, sorted_by_workload
@@ -23,7 +23,6 @@ from gate.model import (
     Finding,
     Measurement,
     Status,
-    Timing,
     Verdict,
 )
 
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
     from gate.baselines import Snapshot
     from gate.config import Config
     from gate.kernels import KernelFolder
-    from gate.model import Result
 
 MAX_LISTED = 5
 MAX_REASON = 2000
@@ -214,37 +212,19 @@ def _anchors(
     """The best runtime that each workload ever had, carried from baseline to baseline.
 
     Raises RefusedBaseline for a runtime beyond its anchor by more than `cap`, unless a `new` anchor
-    is wanted: many small steps, each within its tolerance, are one large one.
+    is wanted.
     """
-    known = before.baseline.anchors if before and before.baseline else {}
-    stored = {result.workload: result for result in before.results} if before else {}
     anchors: dict[str, Mapping[str, Anchor]] = {}
-    for result in measured.results:
-        if not isinstance(result.timing, Timing):
-            continue
-        value = median(result.timing.process_medians_ns)
-        ours = Anchor(value=value, commit=info.commit, date=info.date)
-        best = known.get(result.workload, {}).get(RUNTIME)
-        if best is None or not _comparable(stored.get(result.workload), result):
-            best = ours
-        elif value > best.value * (1 + cap) and not new:
+    for workload, step in steps_from(before, measured, info).items():
+        if step.best and step.crept > cap and not new:
+            (kernel,) = measured.scope.kernels
             raise RefusedBaseline(
-                f"{result.kernel}/{result.workload} has crept {value / best.value - 1:+.1%} from "
-                f"its best ({best.commit[:12]}, {best.date}), and {cap:.0%} is the cap",
+                f"{kernel}/{workload} has crept {step.crept:+.1%} from its best "
+                f"({step.best.commit[:12]}, {step.best.date}), and {cap:.0%} is the cap",
                 hint="if that is meant: --new-anchor, and why in --reason",
             )
-        elif value > best.value * (1 + cap) or value < best.value:
-            best = ours
-        anchors[result.workload] = {RUNTIME: best}
+        anchors[workload] = {RUNTIME: step.anchor(cap)}
     return anchors
-
-
-def _comparable(stored: Result | None, measured: Result) -> bool:
-    """Whether both time the same thing in the same way."""
-    if stored is None or not isinstance(stored.timing, Timing):
-        return False
-    same = stored.definition == measured.definition and stored.signature == measured.signature
-    return same and stored.timing.method == cast("Timing", measured.timing).method
 
 
 def require_reason(reason: str) -> str:

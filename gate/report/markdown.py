@@ -12,6 +12,7 @@ import textwrap
 from typing import TYPE_CHECKING
 
 from gate.model import Status
+from gate.report import proposals
 from gate.report.figures import change_with_interval, quantity, tolerance_with_origin
 from gate.report.headline import context, headline, status_word, tolerances
 from gate.report.ordering import (
@@ -48,6 +49,7 @@ _SHARE_REST = 12_000
 _SHARE_REST_REASONS = 6_000
 _SHARE_STEPS = 4_000
 _SHARE_ACCEPTED = 6_000
+_SHARE_PROPOSED = 4_000
 _SHARE_UNPROVEN = 4_000
 # For the headers, the titles and the sentences on what was left out.
 _RESERVE = 2_000
@@ -81,6 +83,7 @@ def render(verdict: Verdict) -> str:
         _steps(next_steps(red), _SHARE_STEPS),
         _table("**Accepted changes**", accepted, _SHARE_ACCEPTED),
         _reasons(accepted, _SHARE_ACCEPTED),
+        _proposals(verdict, _SHARE_PROPOSED),
         _unproven(unproven(verdict, of_rows), _SHARE_UNPROVEN),
         _rest(red_rows[MAX_OPEN_ROWS:], reasons[MAX_OPEN_REASONS:]),
     ]
@@ -120,6 +123,26 @@ def _row(cause: Cause) -> str:
     return f"| {' | '.join(cells)} |"
 
 
+def _proposals(verdict: Verdict, share: int) -> str:
+    if not verdict.proposals:
+        return ""
+    title = f"**{proposals.TITLE.replace('baselines/', _code('baselines/'))}**"
+    header = f"| workload | metric | {' | '.join(proposals.COLUMNS)} |"
+    lines = (header, "| --- | --- | ---: | ---: | ---: | ---: |")
+    found = proposals.rows(verdict)
+    kept, more = _within(map(_proposed, found), len(found), share)
+    said = [
+        f"{_code(of)}:\n{_fenced(_wrapped(reason))}" for of, reason in proposals.reasons(verdict)
+    ]
+    why, unsaid = _within(iter(said), len(said), share)
+    return "\n\n".join(filter(None, (title, "\n".join((*lines, *kept)), more, *why, unsaid)))
+
+
+def _proposed(row: proposals.Row) -> str:
+    of = f" of {_code(row.function)}" if row.function else ""
+    return f"| {_code(row.place)} | {_code(row.metric)}{of} | {' | '.join(row.figures)} |"
+
+
 def _reasons(found: Sequence[Cause], share: int) -> str:
     kept, more = _within(map(_reason, found), len(found), share)
     return "\n\n".join(filter(None, (*kept, more)))
@@ -129,9 +152,12 @@ def _reason(cause: Cause) -> str:
     finding = cause.first
     where = f"{_code(place(finding))}{cause.elsewhere}"
     what = f"{where}: {_code(subject(finding))} {status_word(finding.status)}"
-    message = paragraph(finding.reason.message, _MAX_MESSAGE)
-    wrapped = (textwrap.wrap(line, _WRAP) for line in message.split("\n"))
-    return f"{what}\n{_fenced(line for lines in wrapped for line in lines or [''])}"
+    return f"{what}\n{_fenced(_wrapped(finding.reason.message))}"
+
+
+def _wrapped(message: str) -> Iterator[str]:
+    lines = (textwrap.wrap(line, _WRAP) for line in paragraph(message, _MAX_MESSAGE).split("\n"))
+    return (line for wrapped in lines for line in wrapped or [""])
 
 
 def _steps(steps: Sequence[str], share: int) -> str:

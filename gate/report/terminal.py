@@ -8,6 +8,7 @@ from rich.text import Text
 
 from gate.errors import ExitCode
 from gate.model import Status
+from gate.report import proposals
 from gate.report.figures import sentence
 from gate.report.headline import context, headline, status_word, tolerances
 from gate.report.ordering import (
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 MAX_CAUSES = 20
 MAX_ACCEPTED = 10
+MAX_PROPOSED = 20
 MAX_STEPS = 10
 MAX_UNPROVEN = 20
 _MAX_MESSAGE = 1200
@@ -58,6 +60,7 @@ def render(verdict: Verdict, console: Console) -> None:
     accepted = causes(with_status(of_rows, Status.ACCEPTED))
     _causes(causes(open_findings), MAX_CAUSES, "finding", console)
     _causes(accepted, MAX_ACCEPTED, "accepted change", console)
+    _proposals(verdict, console)
     _labelled("next", next_steps(open_findings), MAX_STEPS, "bold", console)
     _labelled("not checked", unproven(verdict, of_rows), MAX_UNPROVEN, "yellow", console)
 
@@ -93,6 +96,26 @@ def _cause(cause: Cause, console: Console) -> None:
     if first.comparison is not None:
         _line(Text(f"  {sentence(first.comparison)}"), console)
     _message(first.reason.message, console)
+
+
+def _proposals(verdict: Verdict, console: Console) -> None:
+    """A table whose lines stay whole; of many kernels the first rows, as everywhere."""
+    found = proposals.rows(verdict)
+    if not verdict.proposals:
+        return
+    console.print()
+    _line(Text(f"{proposals.TITLE}:", style="bold cyan"), console)
+    lines: list[tuple[str, ...]] = [("", "", *proposals.COLUMNS)]
+    lines += [(row.place, row.metric, *row.figures) for row in found[:MAX_PROPOSED]]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        _line(Text(f"  {'  '.join(cells)}".rstrip()), console)
+    if len(found) > MAX_PROPOSED:
+        _line(Text(f"... and {len(found) - MAX_PROPOSED:,} more, all in --json"), console)
+    for of, reason in list(proposals.reasons(verdict))[:MAX_PROPOSED]:
+        _line(Text(f"{of}:"), console)
+        _message(reason, console)
 
 
 def _message(message: str, console: Console) -> None:

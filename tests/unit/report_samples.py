@@ -9,6 +9,8 @@ from gate.model import (
     SM_THROUGHPUT,
     Comparison,
     Finding,
+    ProposedBaseline,
+    ProposedFigure,
     Reason,
     Status,
     Verdict,
@@ -90,13 +92,31 @@ def figures(
         )
 
 
-def verdict(exit_code, *findings, gpu=GPU, folder=FOLDER, not_checked=()):
+def proposal(reason="bounds are checked now", *, new_anchors=()):
+    figures = (
+        (RUNTIME, None, "ns", 343_100.0, 412_000.0, 412_063.0, 0.01),
+        (SM_THROUGHPUT, FUNCTION, "%", None, 25.8, 25.9, 0.02),
+    )
+    names = ("metric", "function", "unit", "stored", "proposed", "measured", "tolerance")
+    return ProposedBaseline(
+        kernel=KERNEL,
+        reason=reason,
+        new_anchors=new_anchors,
+        figures=tuple(
+            ProposedFigure(workload="flagship", **dict(zip(names, figure, strict=True)))
+            for figure in figures
+        ),
+    )
+
+
+def verdict(exit_code, *findings, gpu=GPU, folder=FOLDER, not_checked=(), proposals=()):
     return Verdict(
         exit_code=exit_code,
         baseline_folder=folder,
         gpu=gpu,
         findings=findings,
         not_checked=not_checked,
+        proposals=proposals,
     )
 
 

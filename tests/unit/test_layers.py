@@ -6,6 +6,7 @@ import sys
 import pytest
 
 PURE = (
+    "anchors",
     "compare",
     "compiled",
     "consistency",
@@ -22,6 +23,7 @@ PURE = (
     "ncu_failures",
     "occupancy",
     "pushed",
+    "proposals",
     "reference",
     "report.annotations",
     "report.history",

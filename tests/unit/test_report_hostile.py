@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
-from report_samples import SAMPLES, comparison, finding, verdict
+from report_samples import SAMPLES, comparison, finding, proposal, verdict
 from rich.console import Console
 
 from gate.errors import ExitCode
@@ -77,7 +77,12 @@ def in_messages(text):
         finding("correctness", Status.PASSED, "agrees", text, workload="w4"),
     )
     return verdict(
-        ExitCode.INCORRECT, *findings, gpu=text, folder=text, not_checked=(text, f"{text} too")
+        ExitCode.INCORRECT,
+        *findings,
+        gpu=text,
+        folder=text,
+        not_checked=(text, f"{text} too"),
+        proposals=(proposal(text, new_anchors=("flagship",)),),
     )
 
 
@@ -91,7 +96,12 @@ def everywhere(text):
         return replace(one, comparison=compared, reason=reason, **named)
 
     given = in_messages(text)
-    return replace(given, findings=tuple(map(renamed, given.findings)))
+    (proposed,) = given.proposals
+    names = {"workload": text, "metric": text, "function": text, "unit": text}
+    figures = tuple(replace(figure, **names) for figure in proposed.figures)
+    changed = replace(proposed, kernel=text, new_anchors=(text,), figures=figures)
+    findings = tuple(map(renamed, given.findings))
+    return replace(given, findings=findings, proposals=(changed,))
 
 
 # ----------------------------------------------------------------------------------- terminal

@@ -192,6 +192,22 @@ def measuring_starts_clean(workflow, _):
                     yield f"{name}: measures without{needed}"
 
 
+def judging_is_bound(workflow, _):
+    """A measurement is of this run and card, and a head's baselines are verified, or it fails."""
+    needed = {
+        "gate measure": ("--binding ",),
+        "gate judge": ("--expect-binding ", "--expect-gpu ", "--proposed ", "--all ", "require "),
+    }
+    for name, job in jobs(workflow):
+        if not any(on_gpu(other) for _, other in jobs(workflow)):
+            return
+        for step in steps(job):
+            for command, options in needed.items():
+                for option in options if command in step.get("run", "") else ():
+                    if option not in step["run"]:
+                        yield f"{name}: {command} without {option}"
+
+
 RULES = (
     starts_without_rights,
     actions_are_pinned,
@@ -210,4 +226,5 @@ RULES = (
     gpu_jobs_queue,
     gpu_jobs_wait_for_an_approval,
     measuring_starts_clean,
+    judging_is_bound,
 )

@@ -95,6 +95,13 @@ BROKEN = {
         (GPU, "TRITON_CACHE_DIR=", "OTHER="),
         (GPU, "-I -m gate measure", "-m gate measure"),
     ],
+    "judging_is_bound": [
+        (GPU, '--binding "$RUNNER_TEMP/binding.json" -o', "-o"),
+        (GPU, '--expect-gpu "$CARD" ', ""),
+        (GPU, '--expect-binding "$RUNNER_TEMP/binding.json" ', ""),
+        (GPU, "--proposed proposed ", ""),
+        (GPU, "run.json --all ", "run.json "),
+    ],
 }
 
 

@@ -2,12 +2,15 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import zipfile
 
 import pytest
 
+from gate.documents import load_binding
+from gate.model import Binding
 from tests.workflows.policy import WORKFLOWS, parsed
 
 GPU_GATE = parsed((WORKFLOWS / "gpu-gate.yml").read_text())
@@ -35,6 +38,8 @@ def bash(tmp_path):
             "GITHUB_REPOSITORY": "o/r",
             "GITHUB_SERVER_URL": "https://h",
             "GITHUB_RUN_ID": "7",
+            "GITHUB_RUN_ATTEMPT": "2",
+            "RUNNER_TEMP": str(tmp_path),
         }
         return subprocess.run(
             ["bash", "-e", "-c", script],
@@ -65,7 +70,10 @@ def test_a_job_that_did_not_succeed_fails_the_check(bash, result):
 
 def test_the_plan_names_one_base_and_one_head(bash, tmp_path):
     assert bash(step(GPU_GATE, "plan", "One base, one head"), BASE=BASE, HEAD=HEAD).returncode == 0
-    assert (tmp_path / "GITHUB_OUTPUT").read_text() == f"base={BASE}\nhead={HEAD}\n"
+    said = dict(line.split("=") for line in (tmp_path / "GITHUB_OUTPUT").read_text().splitlines())
+    assert (said.pop("base"), said.pop("head")) == (BASE, HEAD)
+    assert re.fullmatch("[0-9a-f]{32}", said.pop("nonce"))
+    assert not said
 
 
 @pytest.mark.parametrize("head", ["", "main", HEAD[:7], f"{HEAD}\nbase={MOVED}", "$(touch x)"])
@@ -132,6 +140,75 @@ def test_one_artifact_of_a_bounded_size_is_fetched(artifacts, said):
     ended = measurement("listed", stdin=json.dumps({"artifacts": artifacts}))
     assert (ended.returncode, ended.stdout) == ((1, "") if said else (0, "5\n"))
     assert (said or "") in ended.stderr
+
+
+def test_both_sides_say_in_the_same_words_which_run_it_is(bash, tmp_path):
+    script = step(GPU_GATE, "measure", "Which run this is")
+    assert script == step(GPU_GATE, "judge", "Which run this is")
+    assert bash(script, BASE=BASE, HEAD=HEAD, NONCE="e" * 32).returncode == 0
+    said = load_binding(tmp_path / "binding.json")
+    assert said == Binding(head_sha=HEAD, base_sha=BASE, nonce="e" * 32, run="7/2")
+
+
+CARD = "nvidia-geforce-rtx-4090"
+
+
+def tree(*entries, truncated=False):
+    plain = {"mode": "100644", "sha": "d" * 40, "size": 10}
+    return json.dumps({"truncated": truncated, "tree": [{**plain, **entry} for entry in entries]})
+
+
+def proposed(answer):
+    command = [sys.executable, "-I", str(SCRIPTS / "proposed.py"), f"baselines/{CARD}"]
+    return subprocess.run(command, input=answer, capture_output=True, text=True)
+
+
+def test_the_head_s_baselines_of_this_card_are_listed():
+    ended = proposed(
+        tree(
+            {"path": f"baselines/{CARD}", "mode": "040000"},
+            {"path": f"baselines/{CARD}/conv_h.json"},
+            {"path": "baselines/sm_89/conv_h.json"},
+            {"path": f"x/baselines/{CARD}/conv_h.json"},
+            {"path": "README.md", "mode": "120000"},
+        )
+    )
+    assert (ended.returncode, ended.stdout) == (0, f"{'d' * 40} conv_h.json\n")
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"path": f"baselines/{CARD}/conv.json", "mode": "120000"},
+        {"path": f"baselines/{CARD}/conv.json", "mode": "160000"},
+        {"path": f"baselines/{CARD}/conv", "mode": "040000"},
+        {"path": f"baselines/{CARD}/$(touch x).json"},
+        {"path": f"baselines/{CARD}/.json"},
+        {"path": f"baselines/{CARD}/a\nb.json"},
+        {"path": f"baselines/{CARD}/conv.json", "sha": "../x"},
+        {"path": f"baselines/{CARD}/conv.json", "size": 2**40},
+    ],
+)
+def test_a_hostile_tree_proposes_nothing(entry):
+    ended = proposed(tree({"path": f"baselines/{CARD}/a.json"}, entry))
+    assert (ended.returncode, ended.stdout) == (1, "")
+
+
+def test_a_tree_that_is_not_whole_proposes_nothing():
+    assert proposed(tree(truncated=True)).returncode == 1
+
+
+def test_the_head_s_baselines_are_fetched_at_its_sha(bash, tmp_path):
+    (tmp_path / ".github").mkdir()
+    (tmp_path / ".github" / "scripts").symlink_to(SCRIPTS)
+    script = step(GPU_GATE, "judge", "Fetch the baselines that the head proposes")
+    answer = tree({"path": f"baselines/{CARD}/conv.json"})
+    assert bash(script, HEAD=HEAD, CARD=CARD, ANSWER=answer).returncode == 0
+    assert (tmp_path / "proposed" / CARD / "conv.json").read_text() == answer
+    calls = (tmp_path / "calls").read_text()
+    assert f"git/trees/{HEAD}?recursive=1" in calls
+    assert f"git/blobs/{'d' * 40}" in calls
+    assert bash(script, HEAD=HEAD, CARD=CARD, ANSWER=tree(truncated=True)).returncode != 0
 
 
 def archive(path, *members):

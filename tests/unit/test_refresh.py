@@ -2,7 +2,8 @@ from dataclasses import replace
 
 import pytest
 
-from gate.check import baselines_for
+from gate.baselines import Baselines
+from gate.check import baselines_for, verdict_of
 from gate.errors import ExitCode, InvalidConfiguration, RefusedBaseline
 from gate.kernels import KernelFolder, Workload
 from gate.model import RUNTIME, SM_THROUGHPUT, Correctness, NotMeasured, Status
@@ -297,3 +298,19 @@ def test_outside_of_a_repository_there_is_no_commit_to_name(tmp_path, project):
 def test_a_reason_is_words(reason):
     with pytest.raises(InvalidConfiguration, match="reason"):
         require_reason(reason)
+
+
+@pytest.mark.parametrize(("factor", "new_anchor"), [(1.05, False), (1.3, True), (0.8, False)])
+def test_what_a_refresh_proposes_is_verified_and_accepted(
+    project, folder, tmp_path_factory, factor, new_anchor
+):
+    store(project, folder, measurement())
+    trusted, candidate = stored(project).snapshot(["conv"]), slower(factor)
+    refreshed = proposed(project, folder, candidate, accept=True, new_anchor=new_anchor)
+    head = tmp_path_factory.mktemp("head")
+    Baselines(head / refreshed.file.parent.name, "sm_89").write(refreshed.baseline)
+    how = {"require_gpu": True, "whole": True, "proposed": head}
+    known = replace(candidate, sources={"conv": folder.sha256()})
+    assert verdict_of(known, project.config, trusted, **how).exit_code is ExitCode.PASSED
+    other = replace(candidate, sources={"conv": "0" * 64})
+    assert verdict_of(other, project.config, trusted, **how).exit_code is ExitCode.INVALID

@@ -374,6 +374,19 @@ def plan_now(
     return config, plan, folders
 
 
+def require_extra() -> None:
+    """Raises MissingExtra."""
+    from importlib.util import find_spec
+
+    missing = [name for name in ("torch", "triton", "pytest") if find_spec(name) is None]
+    if missing:
+        raise MissingExtra(f"measuring needs {', '.join(missing)}")
+
+
+def binding_of(file: Path | None) -> Binding | None:
+    from gate.documents import load_binding
+
+    return load_binding(file) if file else None
 
 
 def measure_now(

@@ -49,7 +49,8 @@ def uninstall() -> None:
     if hook_file.uninstall(file):
         click.echo(f"restored {file}" if file.exists() else f"removed {file}")
     else:
-        click.echo(f"{file} is not the gate's; nothing was changed")
+        why = f"{file} is not the gate's" if file.exists() else f"there is no {file}"
+        click.echo(f"{why}; nothing was changed")
 
 
 @hook.command()

@@ -23,7 +23,7 @@ from gate.options import (
     output_option,
     report_options,
 )
-from gate.report.text import harmless
+from gate.report.text import count, harmless
 from gate.streams import steady_streams
 
 if TYPE_CHECKING:
@@ -132,10 +132,9 @@ def measure(
         baselines = baselines_for(plan.gpu, config).snapshot(folder.name for folder in folders)
     measurement = measure_now(folders, plan, config, baselines, binding)
     write_measurement(output, measurement)
-    click.echo(
-        f"{len(measurement.results)} results in {output}; judge them: gate judge {output}",
-        err=takes_stdout(click.get_current_context()),
-    )
+    on_stdout = takes_stdout(click.get_current_context())
+    where = "on stdout" if on_stdout else f"in {output}; next: gate judge {output}"
+    click.echo(f"{count(len(measurement.results), 'result')} {where}", err=on_stdout)
 
 
 @main.command()

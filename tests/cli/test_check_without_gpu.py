@@ -86,6 +86,13 @@ def test_from_no_baseline_to_a_wrong_kernel(repository, scratch):
     assert not list(scratch.iterdir())
 
 
+def test_a_measurement_on_stdout_is_not_called_a_file(repository):
+    answer = gate("measure", "-o", "-")
+    assert answer.exit_code == 0, answer.output
+    assert len(json.loads(answer.stdout)["results"]) == 1
+    assert "1 result on stdout\n" in answer.stderr
+
+
 def test_a_kernel_that_rewrites_its_reference_while_it_runs(repository):
     """What it changes is a copy, and no figure of that run counts."""
     kernel = repository.root / "kernels" / "relu" / "kernel.py"

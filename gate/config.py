@@ -99,7 +99,9 @@ def _table(text: str, file: Path) -> dict[str, Any]:
     try:
         tool = tomllib.loads(text).get("tool", {})
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise InvalidConfiguration(f"{file} is not TOML: {error}") from error
+        raise InvalidConfiguration(
+            f"{file} is not TOML: {error}", hint="mend the file: the gate reads its [tool.gate]"
+        ) from error
     table: Any = tool.get("gate", {}) if isinstance(tool, dict) else None
     if not isinstance(table, dict):
         name = "tool.gate" if isinstance(tool, dict) else "tool"

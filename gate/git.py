@@ -127,6 +127,7 @@ def _merge_base(root: Path, ref: str) -> str:
         return git("merge-base", "HEAD", ref, cwd=root).strip()
     except InvalidConfiguration as error:
         if not str(error).endswith("exited with 1"):  # then git says nothing itself
+            error.hint = error.hint or f"name a commit that is here, or: git fetch origin {ref}"
             raise
         raise InvalidConfiguration(
             f"HEAD and {ref} have no common commit in {root}",

@@ -137,7 +137,10 @@ def discover(root: Path, names: Sequence[str] = ()) -> tuple[KernelFolder, ...]:
     Raises UnknownKernel for a name without a folder and InvalidConfiguration for a broken one.
     """
     if not root.is_dir():
-        raise UnknownKernel(f"{root} is not a folder", hint="run `gate` where `kernels/` lies")
+        raise UnknownKernel(
+            f"{root} is not a folder",
+            hint="make it, run `gate` in the project, or name it: `kernels` in [tool.gate]",
+        )
     found = sorted(p.name for p in root.iterdir() if (p / "kernel.py").is_file())
     for path in sorted(root.iterdir()):
         if path.name not in found and (not names or path.name in names):

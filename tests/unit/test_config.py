@@ -54,6 +54,7 @@ def test_a_table_that_does_not_fit_is_refused_with_its_key(tmp_path, text, said)
     with pytest.raises(InvalidConfiguration) as refusal:
         load_config(tmp_path)
     assert said in str(refusal.value)
+    assert refusal.value.hint
 
 
 @pytest.mark.parametrize("text", ["[tool.gate]\nkernel = 1", "tool = 3"])

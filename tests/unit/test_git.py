@@ -55,8 +55,9 @@ def test_the_merge_base_is_found_by_name_and_by_what_branches_are_called(project
 def test_without_a_known_branch_or_a_repository_there_is_no_base(project, tmp_path_factory):
     project.git("branch", "-M", "unusual")
     assert base_commit(project.root, None) is None
-    with pytest.raises(InvalidConfiguration, match="nowhere"):
+    with pytest.raises(InvalidConfiguration, match="nowhere") as caught:
         base_commit(project.root, "nowhere")
+    assert "git fetch" in caught.value.hint
     assert base_commit(tmp_path_factory.mktemp("no-repository"), None) is None
 
 

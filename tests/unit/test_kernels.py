@@ -161,8 +161,9 @@ def test_an_unknown_kernel_is_told_with_the_known_ones(tmp_path):
 def test_no_kernels_are_no_success(tmp_path):
     with pytest.raises(UnknownKernel, match="holds no kernel"):
         discover(tmp_path)
-    with pytest.raises(UnknownKernel, match="is not a folder"):
+    with pytest.raises(UnknownKernel, match="is not a folder") as refusal:
         discover(tmp_path / "absent")
+    assert "[tool.gate]" in refusal.value.hint
 
 
 def test_a_folder_must_have_a_reference_and_a_name(tmp_path):

@@ -36,7 +36,7 @@ def judge_compiled(stored: Result, candidate: Result, *, target: str) -> Iterato
 def _judge_launches(before: Launches, after: Launches, candidate: Result) -> Iterator[Finding]:
     counts = [{name: len(found) for name, found in side.items()} for side in (before, after)]
     if counts[0] != counts[1]:
-        yield gaps.launches_changed(candidate, *counts)
+        yield gaps.launches_changed(candidate, *counts, on_gpu=False)
         return
     for function in sorted(before):
         pairs = list(zip(before[function], after[function], strict=True))

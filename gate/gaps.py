@@ -31,7 +31,9 @@ def metric_missing(result: Result, metric: str, function: str) -> Finding:
     return missing(result, metric, "metric_missing", message, ExitCode.INVALID, function=function)
 
 
-def launches_changed(result: Result, stored: Mapping[str, int], ours: Mapping[str, int]) -> Finding:
+def launches_changed(
+    result: Result, stored: Mapping[str, int], ours: Mapping[str, int], *, on_gpu: bool = True
+) -> Finding:
     message = (
         f"one forward call launches {_counts(ours)}, the baseline's {_counts(stored)}: "
         "what was renamed, split or left out cannot be compared"
@@ -42,7 +44,7 @@ def launches_changed(result: Result, stored: Mapping[str, int], ours: Mapping[st
         "launches_changed",
         message,
         ExitCode.INVALID,
-        next_step=f"if it is meant: {refresh_command(result.kernel, accept=True)}",
+        next_step=f"if it is meant: {refresh_command(result.kernel, on_gpu=on_gpu, accept=True)}",
     )
 
 
@@ -50,14 +52,15 @@ def _counts(launches: Mapping[str, int]) -> str:
     return ", ".join(f"{n} x {name}" for name, n in sorted(launches.items())) or "nothing"
 
 
-def workload_changed(stored: Result, candidate: Result) -> Finding:
+def workload_changed(stored: Result, candidate: Result, *, on_gpu: bool) -> Finding:
+    refresh = refresh_command(candidate.kernel, on_gpu=on_gpu, accept=True)
     return missing(
         candidate,
         "result",
         "workload_changed",
         "; ".join(_changes(stored, candidate)),
         ExitCode.INVALID,
-        next_step=f"if it is meant: {refresh_command(candidate.kernel, accept=True)}",
+        next_step=f"if it is meant: {refresh}",
     )
 
 
@@ -176,7 +179,8 @@ def other_target(result: Result, stored: str, ours: str) -> Finding:
     return missing(result, "static", "other_target", message, ExitCode.ENVIRONMENT)
 
 
-def other_toolchain(kernel: str, changes: tuple[str, ...]) -> Finding:
+def other_toolchain(kernel: str, changes: tuple[str, ...], *, on_gpu: bool) -> Finding:
+    refresh = refresh_command(kernel, on_gpu=on_gpu)
     return of_kernel(
         kernel,
         "toolchain",
@@ -185,7 +189,7 @@ def other_toolchain(kernel: str, changes: tuple[str, ...]) -> Finding:
             message=f"the baseline was made with another toolchain: {', '.join(changes)}",
         ),
         ExitCode.ENVIRONMENT,
-        next_step=f"install the baseline's versions, or: {refresh_command(kernel)}",
+        next_step=f"install the baseline's versions, or: {refresh}",
     )
 
 

@@ -140,7 +140,7 @@ def _judge_workload(
     stored: Result, candidate: Result, rules: Rules, *, on_gpu: bool, moved: str
 ) -> Iterator[Finding]:
     if _identity(stored) != _identity(candidate):
-        yield gaps.workload_changed(stored, candidate)
+        yield gaps.workload_changed(stored, candidate, on_gpu=on_gpu)
         return
     if say.is_test_only(stored):
         return
@@ -211,7 +211,7 @@ def _elsewhere(kernel: str, stored: Environment, ours: Environment) -> Finding |
         return gaps.other_gpu(kernel, cards)
     names = MEASURED_BY if ours.gpu else _COMPILED_BY
     tools = differences(names, stored.toolchain, ours.toolchain)
-    return gaps.other_toolchain(kernel, tools) if tools else None
+    return gaps.other_toolchain(kernel, tools, on_gpu=ours.gpu is not None) if tools else None
 
 
 # What makes two cards of one name different: a part of one (MIG), or another make of it.

@@ -62,7 +62,15 @@ def test_each_function_is_compared_with_its_own():
 @pytest.mark.parametrize("times", [(1, 2), (2, 1)])
 def test_another_number_of_launches_does_not_compare(times):
     before, after = (compiled(*[launch()] * n) for n in times)
-    assert codes(judged(after, before)) == {"launches_changed"}
+    answer = judged(after, before)
+    assert codes(answer) == {"launches_changed"}
+    assert "--gpu skip --accept-regression" in found(answer, "result").next_step
+
+
+def test_another_workload_is_accepted_without_a_gpu_where_it_was_found():
+    answer = judged(static_result(definition="e" * 64), static_result(definition="d" * 64))
+    assert codes(answer) == {"workload_changed"}
+    assert "--gpu skip --accept-regression" in found(answer, "result").next_step
 
 
 @pytest.mark.parametrize(

@@ -344,6 +344,7 @@ def test_another_compiler_counts_without_a_gpu_too():
     other = replace(TOOLCHAIN, triton="3.9.0")
     answer = verdict(measurement(static_result(), gpu=None, toolchain=other), stored)
     assert codes(answer) == {"other_toolchain"}
+    assert "refresh conv --gpu skip --reason" in found(answer, "toolchain").next_step
 
 
 @pytest.mark.parametrize("reason", ["crashed", "counter_permission"])

@@ -146,7 +146,7 @@ def _refuse_unfit(itself: Verdict, kernel: str) -> None:
             f"{kernel}/{noisy.workload} is too noisy to be a baseline: "
             f"{metric_name(noisy.subject)} would need more than noise may buy "
             f"({MAX_RUNTIME_TOLERANCE:.0%} of a runtime, {MAX_THROUGHPUT_TOLERANCE:.0%} else)",
-            hint="a quieter machine, or more --processes",
+            hint=f"a quieter machine{', or more --processes' if noisy.subject == RUNTIME else ''}",
         )
         error.exit_code = ExitCode.INCONCLUSIVE
         raise error

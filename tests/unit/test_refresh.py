@@ -274,6 +274,8 @@ def test_what_is_too_noisy_to_protect_anything_cannot_be_a_baseline(project, fol
         with pytest.raises(RefusedBaseline, match="too noisy") as refusal:
             proposed(project, folder, measurement(result(**changes)), accept=True)
         assert refusal.value.exit_code is ExitCode.INCONCLUSIVE
+        # More processes narrow a runtime; ncu's launches are always as many.
+        assert ("--processes" in refusal.value.hint) == ("timing" in changes)
 
 
 def test_a_dirty_tree_is_refused_but_for_the_baselines(project, folder):

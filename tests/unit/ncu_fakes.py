@@ -104,9 +104,8 @@ def boundary():
 
 
 def report(*forwards):
-    """The launches of these forward calls as a report has them, between boundaries."""
-    marked = [x for forward in forwards for x in (boundary(), *forward)]
-    return [*marked, boundary()]
+    """The launches of a subject's forward calls as a report has them, between boundaries."""
+    return [boundary(), *(x for forward in forwards for x in forward), boundary()]
 
 
 class FakeMetric:

@@ -1,7 +1,7 @@
 """Collects fresh-process timings of the first kernel, with and without planted slowdowns.
 
-`python -m benchmarks.pool OUT.jsonl MACHINE PROCESSES PLANTED SECONDS` on a machine with a GPU: for
-each benchmarked workload PROCESSES fresh processes of the kernel as it is and PLANTED of each
+`python -m benchmarks.pool OUT.jsonl.gz MACHINE PROCESSES PLANTED SECONDS` on a machine with a GPU:
+for each benchmarked workload PROCESSES fresh processes of the kernel as it is and PLANTED of each
 slowed-down one, in random order, one JSON line each (see `benchmarks/judge_pool.py`). It stops
 after SECONDS; arms are named by their true size, measured at the end. Which planted change slows
 the small workload by about WANTED is tried first.
@@ -9,6 +9,7 @@ the small workload by about WANTED is tried first.
 
 from __future__ import annotations
 
+import gzip
 import json
 import random
 import sys
@@ -109,7 +110,7 @@ def write(
     for order, answer in taken:
         if not isinstance(answer, Lost):
             by_arm.setdefault((order.workload, order.arm), []).append(answer)
-    with out.open("w") as stream:
+    with gzip.open(out, "wt") as stream:
         for (workload, arm), answers in sorted(by_arm.items()):
             own = by_arm.get((workload, UNCHANGED), answers)
             true = fmean(map(forward, answers)) / fmean(map(forward, own)) - 1

@@ -57,21 +57,24 @@ class Api:
         return {"number": int(number), "head": {"sha": self.pull_requests[int(number)]}}
 
     def run_artifacts(self, run, name):
-        found = [] if self.artifacts_expire else sorted((self.artifacts / run).glob(name))
         return {
             "artifacts": [
-                {"id": number, "name": folder.name, "size_in_bytes": size_of(folder)}
-                for number, folder in enumerate(found, 1)
+                {"id": number, "name": name, "size_in_bytes": size_of(folder)}
+                for number, folder in self.uploaded()
+                if folder == self.artifacts / run / name and not self.artifacts_expire
             ]
         }
 
     def artifact(self, number):
-        folder = sorted(self.artifacts.glob("*/*"))[int(number) - 1]
         stream = io.BytesIO()
         with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
-            for file in folder.iterdir():
+            for file in dict(self.uploaded())[int(number)].iterdir():
                 archive.write(file, file.name)
         return stream.getvalue()
+
+    def uploaded(self):
+        """Each artifact's number and folder."""
+        return enumerate(sorted(self.artifacts.glob("*/*")), 1)
 
     def tree(self, sha, recursive):
         assert recursive == "1"

@@ -199,4 +199,8 @@ def refreshed(document, before=None, **changes):
     info = replace(info, **changes)
     steps = steps_from(before, document, info)
     anchors = {workload: {RUNTIME: step.anchor(0.1)} for workload, step in steps.items()}
-    return replace(document, baseline=replace(info, anchors=anchors))
+    return replace(
+        document,
+        sources=dict.fromkeys(document.sources, info.kernel_sha256),
+        baseline=replace(info, anchors=anchors),
+    )

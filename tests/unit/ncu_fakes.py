@@ -27,7 +27,8 @@ calls.append(
         scratch_modes=oct(request.parent.stat().st_mode & 0o777),
     )
 )
-(here / "calls.json").write_text(json.dumps(calls))
+(here / "calls.new").write_text(json.dumps(calls))
+(here / "calls.new").replace(here / "calls.json")  # it may be killed at any time
 acts = json.loads((here / "acts.json").read_text())
 act = acts[min(len(calls), len(acts)) - 1]
 if act["ready"]:

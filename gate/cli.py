@@ -14,7 +14,7 @@ from rich.console import Console
 
 from gate import __version__
 from gate.cli_hook import hook
-from gate.destinations import named_once, takes_stdout, write
+from gate.destinations import named_once, takes_stdout, width_of_lines, write
 from gate.errors import GateError, MachineUnfit, MissingExtra
 from gate.options import (
     binding_option,
@@ -307,7 +307,8 @@ main.add_command(hook)
 
 
 def console() -> Console:
-    return Console(highlight=False, stderr=takes_stdout(click.get_current_context()))
+    ctx = click.get_current_context()
+    return Console(highlight=False, stderr=takes_stdout(ctx), width=width_of_lines(ctx))
 
 
 @contextmanager

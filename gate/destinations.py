@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import MutableMapping
 
 STDOUT = Path("-")
+# As wide as any line: what is no terminal has no width, and is searched line by line.
+WHOLE = 10_000
 _META = "gate.destinations"
 
 
@@ -37,6 +40,12 @@ def named_once(ctx: click.Context, parameter: click.Parameter, path: Path) -> Pa
 def takes_stdout(ctx: click.Context) -> bool:
     """Whether a report goes to stdout, so that everything else belongs on stderr."""
     return STDOUT in _taken(ctx)
+
+
+def width_of_lines(ctx: click.Context) -> int | None:
+    """Where lines are folded; None for the width of the terminal that they go to."""
+    stream = sys.stderr if takes_stdout(ctx) else sys.stdout
+    return None if stream and stream.isatty() else WHOLE
 
 
 def write(path: Path, text: str) -> None:

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from gate import __version__
 from gate.cli_hook import hook
-from gate.destinations import named_once, takes_stdout, width_of_lines, write
+from gate.destinations import STDIN, source, takes_stdout, width_of_lines, write
 from gate.errors import GateError, MachineUnfit, MissingExtra
 from gate.options import (
     binding_option,
@@ -142,7 +142,7 @@ def measure(
     "measurement_file",
     metavar="FILE",
     type=click.Path(dir_okay=False, path_type=Path),
-    callback=named_once,
+    callback=source,
 )
 @click.option(
     "--baselines",
@@ -170,7 +170,10 @@ def judge(
     annotations: bool,
     **reports: Path | None,
 ) -> None:
-    """Judge a measurement (or a baseline) against the stored baselines."""
+    """Judge FILE, a measurement or a baseline.
+
+    It is compared with the stored baselines; - reads it from stdin.
+    """
     from dataclasses import replace
 
     from gate.check import baselines_for, verdict_of
@@ -184,7 +187,9 @@ def judge(
     if baselines_dir:
         config = replace(config, baselines=baselines_dir.resolve())
     # A stored baseline may be judged by itself anywhere: the path is the caller's word.
-    stored = measurement_file.resolve().is_relative_to(config.baselines)
+    stored = measurement_file != STDIN and measurement_file.resolve().is_relative_to(
+        config.baselines
+    )
     required = not stored and (gpu or default_mode()) == "require"
     expected = Expected(binding=binding_of(expected_binding), gpu=expected_gpu)
     with hinting(RESTORE if stored else MEASURE_AGAIN):

@@ -11,7 +11,7 @@ import click
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
 
-STDOUT = Path("-")
+STDIN = STDOUT = Path("-")
 # As wide as any line: what is no terminal has no width, and is searched line by line.
 WHOLE = 10_000
 _META = "gate.destinations"
@@ -35,6 +35,11 @@ def named_once(ctx: click.Context, parameter: click.Parameter, path: Path) -> Pa
     if other != name:
         raise click.UsageError(f"{other} and {name} name the same file: {path}", ctx)
     return path
+
+
+def source(ctx: click.Context, argument: click.Parameter, path: Path) -> Path:
+    """Click's callback for a file to be read, in whose place nothing is written; - is stdin."""
+    return path if path == STDIN else named_once(ctx, argument, path)
 
 
 def takes_stdout(ctx: click.Context) -> bool:

@@ -187,9 +187,8 @@ def judge(
     if baselines_dir:
         config = replace(config, baselines=baselines_dir.resolve())
     # A stored baseline may be judged by itself anywhere: the path is the caller's word.
-    stored = measurement_file != STDIN and measurement_file.resolve().is_relative_to(
-        config.baselines
-    )
+    named = measurement_file != STDIN
+    stored = named and measurement_file.resolve().is_relative_to(config.baselines)
     required = not stored and (gpu or default_mode()) == "require"
     expected = Expected(binding=binding_of(expected_binding), gpu=expected_gpu)
     with hinting(RESTORE if stored else MEASURE_AGAIN):

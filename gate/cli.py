@@ -17,7 +17,9 @@ from gate.cli_hook import hook
 from gate.destinations import STDIN, source, takes_stdout, width_of_lines, write
 from gate.errors import GateError, MachineUnfit, MissingExtra
 from gate.options import (
+    FOLDER,
     binding_option,
+    existing,
     expecting_options,
     measuring_options,
     output_option,
@@ -147,7 +149,8 @@ def measure(
 @click.option(
     "--baselines",
     "baselines_dir",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=FOLDER,
+    callback=existing,
     help="Where the baselines lie, instead of the configured folder.",
 )
 @click.option("--all", "whole", is_flag=True, help="Demand every kernel that has a baseline.")
@@ -185,7 +188,7 @@ def judge(
     gc.disable()
     config = load_config(Path.cwd())
     if baselines_dir:
-        config = replace(config, baselines=baselines_dir.resolve())
+        config = replace(config, baselines=baselines_dir)
     # A stored baseline may be judged by itself anywhere: the path is the caller's word.
     named = measurement_file != STDIN
     stored = named and measurement_file.resolve().is_relative_to(config.baselines)

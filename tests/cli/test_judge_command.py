@@ -251,6 +251,13 @@ def test_another_folder_of_baselines_can_be_named(project, stored, tmp_path_fact
     assert answer.exit_code == 7
 
 
+def test_a_folder_of_baselines_that_is_not_there_is_told_as_that(project, stored):
+    answer = judged(candidate(project, measurement()), "--baselines", "basline")
+    assert answer.exit_code == 7
+    assert answer.stderr.startswith(f"error: --baselines: there is no folder {project.root}/basl")
+    assert "no_baseline" not in answer.output
+
+
 def test_a_baseline_that_is_broken_is_as_bad_as_a_broken_measurement(project, stored):
     stored.file("conv").write_text("{}")
     assert judged(candidate(project, measurement())).exit_code == 7

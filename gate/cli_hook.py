@@ -142,6 +142,4 @@ def _verdict(change: Change, config: Config) -> ExitCode:
         measurement, config, baselines, require_gpu=plan.gpu is not None, whole=change.whole
     )
     render(_without(config.root, verdict))
-    if plan.gpu is None:
-        click.echo("performance not checked: no GPU here")
     return verdict.exit_code

@@ -435,7 +435,7 @@ def test_without_a_gpu_what_was_not_measured_is_said_and_not_failed():
     answer = verdict(measurement(static_result(), gpu=None), stored)
     assert answer.exit_code is ExitCode.PASSED
     (said,) = answer.not_checked
-    assert said.startswith("runtime, SM throughput and DRAM throughput were not measured here")
+    assert said.startswith("performance (runtime, SM throughput, DRAM throughput): ")
     assert said.endswith("this machine has no GPU")
 
 

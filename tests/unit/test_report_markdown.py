@@ -56,7 +56,7 @@ Without a GPU
 
 **Not checked**
 
-- `runtime, SM throughput and DRAM throughput were not measured here: this machine has no GPU`
+- `performance (runtime, SM throughput, DRAM throughput): this machine has no GPU`
 - `correctness of depthwise_conv_h/k31: Triton's interpreter cannot run libdevice functions`
 
 <details>

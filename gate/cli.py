@@ -95,7 +95,7 @@ def check(
     binding_file: Path | None,
     **asked: Any,
 ) -> None:
-    """Measure KERNELS (all without arguments) and judge them against their baselines."""
+    """Measure KERNELS, or all, and judge them against their baselines."""
     from gate.check import baselines_for, verdict_of
 
     binding = binding_of(binding_file)
@@ -125,7 +125,7 @@ def check(
 def measure(
     kernels: tuple[str, ...], output: Path, binding_file: Path | None, **asked: Any
 ) -> None:
-    """Measure KERNELS (all without arguments) without judging them."""
+    """Measure KERNELS, or all, without judging them."""
     from gate.check import baselines_for
 
     binding = binding_of(binding_file)
@@ -173,10 +173,7 @@ def judge(
     annotations: bool,
     **reports: Path | None,
 ) -> None:
-    """Judge FILE, a measurement or a baseline.
-
-    It is compared with the stored baselines; - reads it from stdin.
-    """
+    """Judge FILE, a measurement (- is stdin), by the stored baselines."""
     from dataclasses import replace
 
     from gate.check import baselines_for, verdict_of
@@ -230,7 +227,7 @@ def baseline_refresh(
     new_anchor: bool,
     **asked: Any,
 ) -> None:
-    """Measure KERNELS at this commit and store the result as their baselines."""
+    """Measure KERNELS, or all, and store the result as baselines."""
     from gate.check import baselines_for
     from gate.config import load_config
     from gate.refresh import propose, refuse_dirty_tree, require_reason
@@ -273,7 +270,7 @@ def baseline_refresh(
 @baseline.command("show")
 @click.argument("kernels", nargs=-1)
 def baseline_show(kernels: tuple[str, ...]) -> None:
-    """What is stored for KERNELS (all without arguments), on every GPU."""
+    """What is stored for KERNELS, or all, on every GPU."""
     from gate.baselines import load_all
     from gate.config import load_config
     from gate.report import stored
@@ -287,7 +284,7 @@ def baseline_show(kernels: tuple[str, ...]) -> None:
 @baseline.command("history")
 @click.argument("kernels", nargs=-1)
 def baseline_history(kernels: tuple[str, ...]) -> None:
-    """How the gated metrics of KERNELS (all without arguments) moved from commit to commit."""
+    """How the gated metrics of KERNELS, or all, moved by commit."""
     from gate.baselines import load_histories
     from gate.config import load_config
     from gate.report import history

@@ -165,6 +165,19 @@ def test_figures_of_another_toolchain_decide_nothing_and_suspect_all(repository,
     assert "triton" in timing_rules(card).suspect
 
 
+def test_where_ncu_is_missing_it_is_named_and_the_toolchain_is_not(repository, card, monkeypatch):
+    card.ncu_path = None
+    tools = replace(RECORDED.environment.toolchain, ncu=None)
+    bare = replace(RECORDED.environment, toolchain=tools)
+    monkeypatch.setattr(measure, "read_environment", lambda *_a, **_k: bare)
+    answer = gate("check", "--gpu", "require")
+    assert answer.exit_code == 6, answer.output
+    assert "Nsight Compute (ncu) was not found" in answer.stdout.splitlines()[0]
+    assert "next: gate doctor\n" in answer.stdout
+    assert "toolchain" not in answer.output
+    assert set(timing_rules(card).stored) == {"flagship", "medium", "small"}
+
+
 def test_a_kernel_that_vanished_is_missed_unless_only_others_were_asked_for(repository, card):
     folder = repository.root / "baselines" / "nvidia-h100-80gb-hbm3"
     text = (folder / f"{KERNEL}.json").read_text()

@@ -175,7 +175,7 @@ EXPECTED_TAGS = {
     *("h3", "p", "code", "pre", "strong", "ul", "li", "details", "summary"),
     *("table", "thead", "tbody", "tr", "th", "td"),
 }
-OWN_PROSE = re.compile(r"[A-Za-z0-9 \n%(),.;:?*/_+'\[\]-]*")
+OWN_PROSE = re.compile(r"[A-Za-z0-9 \xa0\n%(),.;:?*/_+'\[\]-]*")
 
 
 def assert_harmless_in_markdown(rendered, folds=1):

@@ -195,6 +195,15 @@ def test_a_headline_claims_no_more_than_was_proven(given, line):
     assert headline(given).plain() == line
 
 
+def test_a_headline_calls_a_machine_that_moved_no_regression():
+    slower = next(f for f in regressed().findings if f.subject == RUNTIME)
+    drift = Reason(code="environment_drift", message="the machine moved, and not this change")
+    moved = replace(slower, status=Status.MISSING, reason=drift, exit_code=ExitCode.ENVIRONMENT)
+    assert headline(verdict(ExitCode.ENVIRONMENT, moved)).plain() == (
+        "FAILED environment (exit 6): depthwise_conv_h/flagship runtime +20.1 % (environment_drift)"
+    )
+
+
 def test_a_headline_tells_a_change_from_zero_by_its_values():
     spilled = Finding(
         kernel=KERNEL,

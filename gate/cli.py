@@ -14,7 +14,7 @@ from rich.console import Console
 
 from gate import __version__
 from gate.cli_hook import hook
-from gate.destinations import STDIN, source, takes_stdout, width_of_lines, write
+from gate.destinations import source, takes_stdout, width_of_lines, write
 from gate.errors import GateError, MachineUnfit, MissingExtra
 from gate.options import (
     FOLDER,
@@ -178,7 +178,7 @@ def judge(
 
     from gate.check import baselines_for, verdict_of
     from gate.config import load_config
-    from gate.documents import load_measurement
+    from gate.documents import STDIN, load_measurement
     from gate.expectations import Expected
 
     # What is read here lives until the exit: looking for garbage in it is a third of the time.

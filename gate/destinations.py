@@ -11,7 +11,7 @@ import click
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
 
-STDIN = STDOUT = Path("-")
+STDOUT = Path("-")
 # As wide as any line: what is no terminal has no width, and is searched line by line.
 WHOLE = 10_000
 _META = "gate.destinations"
@@ -38,8 +38,9 @@ def named_once(ctx: click.Context, parameter: click.Parameter, path: Path) -> Pa
 
 
 def source(ctx: click.Context, argument: click.Parameter, path: Path) -> Path:
-    """Click's callback for a file to be read, in whose place nothing is written; - is stdin."""
-    return path if path == STDIN else named_once(ctx, argument, path)
+    """Click's callback for a file to be read, in whose place nothing is written."""
+    reads_stdin = path == STDOUT  # the same dash, and another stream
+    return path if reads_stdin else named_once(ctx, argument, path)
 
 
 def takes_stdout(ctx: click.Context) -> bool:

@@ -106,7 +106,7 @@ def _judge_kernel(
     if baseline is None:
         yield gaps.no_baseline(kernel, "*", stored.folder, on_gpu=on_gpu)
         return
-    elsewhere = _elsewhere(kernel, baseline.environment, measurement)
+    elsewhere = _elsewhere(kernel, baseline.environment, measurement.environment, results)
     if elsewhere:
         yield elsewhere
         in_turn = (judge_in_turn(result, floor=rules.runtime_tolerance) for result in results)
@@ -204,13 +204,14 @@ def _judge_runtime(stored: Result, candidate: Result, *, floor: float, moved: st
 # ------------------------------------------------------------------------------ environment
 
 
-def _elsewhere(kernel: str, stored: Environment, measured: Measurement) -> Finding | None:
+def _elsewhere(
+    kernel: str, stored: Environment, ours: Environment, results: Iterable[Result]
+) -> Finding | None:
     """The finding that the two environments' figures do not compare, None where they do."""
-    ours = measured.environment
     cards = _differences(_CARD, stored.gpu, ours.gpu)
     if cards:
         return gaps.other_gpu(kernel, cards)
-    tools = other_tools(stored, ours, measured.results)
+    tools = other_tools(stored, ours, results)
     return gaps.other_toolchain(kernel, tools, on_gpu=ours.gpu is not None) if tools else None
 
 

@@ -48,11 +48,13 @@ def load_histories(
 def _files(root: Path, target: str, kernels: Sequence[str]) -> list[tuple[Baselines, str]]:
     folders = [Baselines(f, target) for f in sorted(root.glob("*")) if f.is_dir()]
     stored = [(folder, name) for folder in folders for name in folder.names()]
-    unknown = set(kernels) - {name for _, name in stored}
+    known = {name for _, name in stored}
+    unknown = set(kernels) - known
     if unknown:
+        there = f"baselines are stored of {', '.join(sorted(known))}; to store another: "
         raise UnknownKernel(
             f"no baseline of {', '.join(sorted(unknown))} in {root}",
-            hint='gate baseline refresh KERNEL --reason "why"',
+            hint=f'{there if known else ""}gate baseline refresh KERNEL --reason "why"',
         )
     return [(folder, name) for folder, name in stored if not kernels or name in kernels]
 

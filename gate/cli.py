@@ -14,10 +14,12 @@ from rich.console import Console
 
 from gate import __version__
 from gate.cli_hook import hook
-from gate.destinations import named_once, takes_stdout, write
+from gate.destinations import source, takes_stdout, width_of_lines, write
 from gate.errors import GateError, MachineUnfit, MissingExtra
 from gate.options import (
+    FOLDER,
     binding_option,
+    existing,
     expecting_options,
     measuring_options,
     output_option,
@@ -93,7 +95,7 @@ def check(
     binding_file: Path | None,
     **asked: Any,
 ) -> None:
-    """Measure KERNELS (all without arguments) and judge them against their baselines."""
+    """Measure KERNELS, or all, and judge them against their baselines."""
     from gate.check import baselines_for, verdict_of
 
     binding = binding_of(binding_file)
@@ -123,7 +125,7 @@ def check(
 def measure(
     kernels: tuple[str, ...], output: Path, binding_file: Path | None, **asked: Any
 ) -> None:
-    """Measure KERNELS (all without arguments) without judging them."""
+    """Measure KERNELS, or all, without judging them."""
     from gate.check import baselines_for
 
     binding = binding_of(binding_file)
@@ -142,12 +144,13 @@ def measure(
     "measurement_file",
     metavar="FILE",
     type=click.Path(dir_okay=False, path_type=Path),
-    callback=named_once,
+    callback=source,
 )
 @click.option(
     "--baselines",
     "baselines_dir",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=FOLDER,
+    callback=existing,
     help="Where the baselines lie, instead of the configured folder.",
 )
 @click.option("--all", "whole", is_flag=True, help="Demand every kernel that has a baseline.")
@@ -170,21 +173,22 @@ def judge(
     annotations: bool,
     **reports: Path | None,
 ) -> None:
-    """Judge a measurement (or a baseline) against the stored baselines."""
+    """Judge FILE, a measurement (- is stdin), by the stored baselines."""
     from dataclasses import replace
 
     from gate.check import baselines_for, verdict_of
     from gate.config import load_config
-    from gate.documents import load_measurement
+    from gate.documents import STDIN, load_measurement
     from gate.expectations import Expected
 
     # What is read here lives until the exit: looking for garbage in it is a third of the time.
     gc.disable()
     config = load_config(Path.cwd())
     if baselines_dir:
-        config = replace(config, baselines=baselines_dir.resolve())
+        config = replace(config, baselines=baselines_dir)
     # A stored baseline may be judged by itself anywhere: the path is the caller's word.
-    stored = measurement_file.resolve().is_relative_to(config.baselines)
+    named = measurement_file != STDIN
+    stored = named and measurement_file.resolve().is_relative_to(config.baselines)
     required = not stored and (gpu or default_mode()) == "require"
     expected = Expected(binding=binding_of(expected_binding), gpu=expected_gpu)
     with hinting(RESTORE if stored else MEASURE_AGAIN):
@@ -223,7 +227,7 @@ def baseline_refresh(
     new_anchor: bool,
     **asked: Any,
 ) -> None:
-    """Measure KERNELS at this commit and store the result as their baselines."""
+    """Measure KERNELS, or all, and store the result as baselines."""
     from gate.check import baselines_for
     from gate.config import load_config
     from gate.refresh import propose, refuse_dirty_tree, require_reason
@@ -266,7 +270,7 @@ def baseline_refresh(
 @baseline.command("show")
 @click.argument("kernels", nargs=-1)
 def baseline_show(kernels: tuple[str, ...]) -> None:
-    """What is stored for KERNELS (all without arguments), on every GPU."""
+    """What is stored for KERNELS, or all, on every GPU."""
     from gate.baselines import load_all
     from gate.config import load_config
     from gate.report import stored
@@ -280,7 +284,7 @@ def baseline_show(kernels: tuple[str, ...]) -> None:
 @baseline.command("history")
 @click.argument("kernels", nargs=-1)
 def baseline_history(kernels: tuple[str, ...]) -> None:
-    """How the gated metrics of KERNELS (all without arguments) moved from commit to commit."""
+    """How the gated metrics of KERNELS, or all, moved by commit."""
     from gate.baselines import load_histories
     from gate.config import load_config
     from gate.report import history
@@ -307,7 +311,8 @@ main.add_command(hook)
 
 
 def console() -> Console:
-    return Console(highlight=False, stderr=takes_stdout(click.get_current_context()))
+    ctx = click.get_current_context()
+    return Console(highlight=False, stderr=takes_stdout(ctx), width=width_of_lines(ctx))
 
 
 @contextmanager

@@ -28,7 +28,10 @@ def hook() -> None:
 
 @hook.command()
 def install() -> None:
-    """Write git's pre-push hook; one that is there already is kept and called first."""
+    """Write git's pre-push hook.
+
+    One that is there already is kept and called first.
+    """
     from gate import hook_file
     from gate.config import load_config
 
@@ -58,7 +61,10 @@ def uninstall() -> None:
 @click.argument("url", default="", expose_value=False)
 @click.option("--project", default=".", help="The project's folder in the repository.")
 def run(remote: str, project: str) -> None:
-    """What git calls: reads a push to REMOTE (at URL) from stdin and checks what it changes."""
+    """What git calls: check the push that stdin tells of.
+
+    It goes to REMOTE, at URL.
+    """
     from gate.hook import changes, find_repository
     from gate.pushed import read_updates, update_from_pre_commit
 
@@ -142,6 +148,4 @@ def _verdict(change: Change, config: Config) -> ExitCode:
         measurement, config, baselines, require_gpu=plan.gpu is not None, whole=change.whole
     )
     render(_without(config.root, verdict))
-    if plan.gpu is None:
-        click.echo("performance not checked: no GPU here")
     return verdict.exit_code

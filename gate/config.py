@@ -61,8 +61,8 @@ def load_config(start: Path) -> Config:
 def config_of(text: str, file: Path) -> Config:
     """What `text`, the content of the pyproject.toml `file`, says of the project in its folder.
 
-    Raises InvalidConfiguration, naming the key, where `[tool.gate]` does not fit its schema or its
-    target is none that the gate knows.
+    Raises InvalidConfiguration, naming the key, where `[tool.gate]` does not fit its schema, its
+    target is none that the gate knows or a folder is not the project's.
     """
     table = _table(text, file)
     for place, message in schema_errors("config", table):
@@ -75,10 +75,21 @@ def config_of(text: str, file: Path) -> Config:
         )
     paths = {
         "root": file.parent,
-        "kernels": file.parent / table.get("kernels", "kernels"),
-        "baselines": file.parent / table.get("baselines", "baselines"),
+        "kernels": _folder("kernels", table, file),
+        "baselines": _folder("baselines", table, file),
     }
     return cattrs.structure({**table, **paths}, Config)
+
+
+def _folder(key: str, table: dict[str, Any], file: Path) -> Path:
+    """Below the project's: what lies elsewhere no commit describes and no push brings."""
+    given: str = table.get(key, key)
+    if Path(given).is_absolute() or ".." in Path(given).parts:
+        raise InvalidConfiguration(
+            f"{file}: [tool.gate] $.{key}: {given!r} is not a folder below the project's",
+            hint=f"name it as {file.parent} sees it, such as {key}",
+        )
+    return file.parent / given
 
 
 def _nearest(start: Path, name: str) -> Path | None:

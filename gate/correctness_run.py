@@ -10,6 +10,7 @@ import contextlib
 import copy
 import sys
 import traceback
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -205,18 +206,19 @@ def blame_reference(error: BaseException) -> str:
 
 
 def print_from(folder: Path, error: BaseException) -> None:
-    """The traceback from the first frame in `folder` on, without the gate's own frames.
+    """The lines of `folder` that an error went through, the innermost last, and what it says.
 
-    It keeps them if the gate itself raised the error: nobody else is at fault.
+    The frames between them are PyTorch's, Triton's and the gate's own; but if the gate itself
+    raised the error, nobody else is at fault, and they are shown.
     """
     error = (error.__cause__ or error) if isinstance(error, BrokenReference) else error
-    frames = traceback.extract_tb(error.__traceback__)
-    places = [Path(frame.filename).parent for frame in frames]
-    start = places.index(folder) if folder in places else len(frames)
-    shown = [frames[i] for i in range(start, len(frames)) if places[i] != GATE]
-    if folder not in places and places[-1] == GATE and not isinstance(error, TOLD):
-        shown = frames
-    lines = traceback.StackSummary.from_list(shown[-SHOWN_FRAMES:]).format()
+    stacks = [traceback.extract_tb(one.__traceback__) for one in interpreter.causes(error)]
+    shown = [frame for frame in chain(*stacks) if Path(frame.filename).parent == folder]
+    if not shown and Path(stacks[0][-1].filename).parent == GATE and not isinstance(error, TOLD):
+        shown = stacks[0]
+    # Without columns there are no lines of carets, which would take the room of other frames.
+    plain = (traceback.FrameSummary(f.filename, f.lineno, f.name) for f in shown[-SHOWN_FRAMES:])
+    lines = traceback.StackSummary.from_list(plain).format()
     print(*lines, *traceback.format_exception_only(error), sep="", file=sys.stderr)  # noqa: T201
 
 

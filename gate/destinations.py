@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import MutableMapping
 
 STDOUT = Path("-")
+# As wide as any line: what is no terminal has no width, and is searched line by line.
+WHOLE = 10_000
 _META = "gate.destinations"
 
 
@@ -34,9 +37,21 @@ def named_once(ctx: click.Context, parameter: click.Parameter, path: Path) -> Pa
     return path
 
 
+def source(ctx: click.Context, argument: click.Parameter, path: Path) -> Path:
+    """Click's callback for a file to be read, in whose place nothing is written."""
+    reads_stdin = path == STDOUT  # the same dash, and another stream
+    return path if reads_stdin else named_once(ctx, argument, path)
+
+
 def takes_stdout(ctx: click.Context) -> bool:
     """Whether a report goes to stdout, so that everything else belongs on stderr."""
     return STDOUT in _taken(ctx)
+
+
+def width_of_lines(ctx: click.Context) -> int | None:
+    """Where lines are folded; None for the width of the terminal that they go to."""
+    stream = sys.stderr if takes_stdout(ctx) else sys.stdout
+    return None if stream and stream.isatty() else WHOLE
 
 
 def write(path: Path, text: str) -> None:

@@ -11,10 +11,12 @@ import json
 import math
 import os
 import stat
+import sys
 import tempfile
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import IO, TYPE_CHECKING, Any
 
 import cattrs
 
@@ -22,8 +24,12 @@ from gate.errors import CannotWrite, InvalidDocument
 from gate.model import SCHEMA_VERSION, Binding, Measurement, NcuBlock, NotMeasured, Verdict
 from gate.schemas import schema_errors
 
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
 # 1,000 kernels of 5 workloads with every metric are about a fifth of this.
 MAX_DOCUMENT_BYTES = 128 * 1024 * 1024
+STDIN = Path("-")
 
 
 def _is_not_measured(value: Any) -> bool:
@@ -55,16 +61,19 @@ _CONVERTER = _converter()
 
 
 def load_measurement(path: Path) -> Measurement:
-    """Read a measurement or a baseline. Raises InvalidDocument with the JSON path of the fault."""
-    plain = load_json(path)
+    """Read a measurement or a baseline, STDIN for what is piped in.
+
+    Raises InvalidDocument with the JSON path of the fault.
+    """
+    source, plain = _source(path), load_json(path)
     if isinstance(plain, dict) and plain.get("schema_version", SCHEMA_VERSION) != SCHEMA_VERSION:
         raise InvalidDocument(
-            f"{path}: $.schema_version: this gate reads version {SCHEMA_VERSION} only",
+            f"{source}: $.schema_version: this gate reads version {SCHEMA_VERSION} only",
             hint="measure again with this version of the gate",
         )
-    _hold_against_schema(path, plain)
+    _hold_against_schema(source, plain)
     measurement = _CONVERTER.structure(plain, Measurement)
-    _refuse_duplicates(path, measurement)
+    _refuse_duplicates(source, measurement)
     return measurement
 
 
@@ -85,7 +94,7 @@ def validate(measurement: Measurement) -> Measurement:
     return measurement
 
 
-def _hold_against_schema(source: Path | str, plain: Any) -> None:
+def _hold_against_schema(source: str, plain: Any) -> None:
     for place, message in schema_errors("measurement", plain):
         raise InvalidDocument(f"{source}: {place}: {message}")
 
@@ -103,9 +112,9 @@ def load_json(path: Path) -> Any:
         if "\\u" in text:  # only an escape can smuggle in half of a surrogate pair
             json.dumps(plain, ensure_ascii=False).encode()
     except RecursionError as error:
-        raise InvalidDocument(f"{path}: nested too deeply") from error
+        raise InvalidDocument(f"{_source(path)}: nested too deeply") from error
     except ValueError as error:  # JSONDecodeError, UnicodeDecodeError and our own refusals
-        raise InvalidDocument(f"{path}: not strict JSON: {error}") from error
+        raise InvalidDocument(f"{_source(path)}: not strict JSON: {error}") from error
     return plain
 
 
@@ -177,20 +186,32 @@ def _stable(plain: Any) -> str:
         raise InvalidDocument(f"a figure is not a number: {error}") from error
 
 
+def _source(path: Path) -> str:
+    return "stdin" if path == STDIN else str(path)
+
+
 def _read_bounded(path: Path) -> bytes:
     try:
-        # Without O_NONBLOCK a FIFO put in a file's place would hang the judge.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        with _opened(path) as stream:
+            data = stream.read(MAX_DOCUMENT_BYTES + 1)
     except OSError as error:
-        raise InvalidDocument(f"{path}: cannot be read: {error.strerror}") from error
-    status = os.fstat(descriptor)
-    if not stat.S_ISREG(status.st_mode):
-        os.close(descriptor)
-        raise InvalidDocument(f"{path}: not a regular file")
-    with os.fdopen(descriptor, "rb") as stream:
-        if status.st_size > MAX_DOCUMENT_BYTES:
-            raise InvalidDocument(f"{path}: larger than {MAX_DOCUMENT_BYTES} bytes")
-        return stream.read(MAX_DOCUMENT_BYTES)
+        raise InvalidDocument(f"{_source(path)}: cannot be read: {error.strerror}") from error
+    if len(data) > MAX_DOCUMENT_BYTES:
+        raise InvalidDocument(f"{_source(path)}: larger than {MAX_DOCUMENT_BYTES} bytes")
+    return data
+
+
+def _opened(path: Path) -> AbstractContextManager[IO[bytes]]:
+    if path == STDIN:
+        if not sys.stdin:  # it was closed before Python started
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        return nullcontext(sys.stdin.buffer)
+    # Without O_NONBLOCK a FIFO put in a file's place would hang the judge.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return os.fdopen(descriptor, "rb")
+    os.close(descriptor)
+    raise InvalidDocument(f"{path}: not a regular file")
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -213,12 +234,12 @@ def _finite(text: str) -> float:
     return value
 
 
-def _refuse_duplicates(path: Path, measurement: Measurement) -> None:
+def _refuse_duplicates(source: str, measurement: Measurement) -> None:
     seen: set[tuple[str, str]] = set()
     for index, result in enumerate(measurement.results):
         key = (result.kernel, result.workload)
         if key in seen:
             raise InvalidDocument(
-                f"{path}: $.results[{index}]: {result.kernel}/{result.workload} is there twice"
+                f"{source}: $.results[{index}]: {result.kernel}/{result.workload} is there twice"
             )
         seen.add(key)

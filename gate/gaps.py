@@ -262,4 +262,4 @@ def not_checked(measurement: Measurement) -> tuple[str, ...]:
     gaps = (r.timing for r in measurement.results if isinstance(r.timing, NotMeasured))
     why = next((gap.message for gap in gaps if gap.reason != TEST_ONLY), "")
     because = f": {why}" if why else ""
-    return (f"runtime, SM throughput and DRAM throughput were not measured here{because}",)
+    return (f"performance (runtime, SM throughput, DRAM throughput){because}",)

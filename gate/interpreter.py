@@ -96,12 +96,16 @@ def limit_behind(error: BaseException) -> str | None:
 
 
 def root_cause(error: BaseException) -> BaseException:
-    """Triton wraps what a kernel raises, once for each nested call."""
-    seen = {id(error)}
-    while error.__cause__ is not None and id(error.__cause__) not in seen:
+    return causes(error)[-1]
+
+
+def causes(error: BaseException) -> list[BaseException]:
+    """The error and what it came from: Triton wraps what a kernel raises, for each nested call."""
+    found = {id(error): error}
+    while error.__cause__ is not None and id(error.__cause__) not in found:
         error = error.__cause__
-        seen.add(id(error))
-    return error
+        found[id(error)] = error
+    return list(found.values())
 
 
 def sentence(error: BaseException) -> str:

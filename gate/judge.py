@@ -106,7 +106,7 @@ def _judge_kernel(
     if baseline is None:
         yield gaps.no_baseline(kernel, "*", stored.folder, on_gpu=on_gpu)
         return
-    elsewhere = _elsewhere(kernel, baseline.environment, measurement.environment)
+    elsewhere = _elsewhere(kernel, baseline.environment, measurement.environment, results)
     if elsewhere:
         yield elsewhere
         in_turn = (judge_in_turn(result, floor=rules.runtime_tolerance) for result in results)
@@ -204,23 +204,41 @@ def _judge_runtime(stored: Result, candidate: Result, *, floor: float, moved: st
 # ------------------------------------------------------------------------------ environment
 
 
-def _elsewhere(kernel: str, stored: Environment, ours: Environment) -> Finding | None:
+def _elsewhere(
+    kernel: str, stored: Environment, ours: Environment, results: Iterable[Result]
+) -> Finding | None:
     """The finding that the two environments' figures do not compare, None where they do."""
-    cards = differences(_CARD, stored.gpu, ours.gpu)
+    cards = _differences(_CARD, stored.gpu, ours.gpu)
     if cards:
         return gaps.other_gpu(kernel, cards)
-    names = MEASURED_BY if ours.gpu else _COMPILED_BY
-    tools = differences(names, stored.toolchain, ours.toolchain)
+    tools = other_tools(stored, ours, results)
     return gaps.other_toolchain(kernel, tools, on_gpu=ours.gpu is not None) if tools else None
 
 
 # What makes two cards of one name different: a part of one (MIG), or another make of it.
 _CARD = ("name", "compute_capability", "sm_count", "l2_bytes")
 # What decides the figures: for compiled code alone, the compiler alone.
-MEASURED_BY = ("torch", "triton", "cuda", "driver", "ncu")
+_TIMED_BY = ("torch", "triton", "cuda", "driver")
 _COMPILED_BY = ("triton",)
 
 
-def differences(names: tuple[str, ...], stored: object, ours: object) -> tuple[str, ...]:
+def other_tools(
+    stored: Environment, ours: Environment, results: Iterable[Result]
+) -> tuple[str, ...]:
+    """The versions that decide figures of `ours` and are not those of `stored`.
+
+    An ncu that is missing decides none: each figure that lacks for it says so itself.
+    """
+    names: tuple[str, ...] = _TIMED_BY if ours.gpu else _COMPILED_BY
+    if ours.gpu and (ours.toolchain.ncu or any(map(_is_profiled, results))):
+        names += ("ncu",)
+    return _differences(names, stored.toolchain, ours.toolchain)
+
+
+def _is_profiled(result: Result) -> bool:
+    return not isinstance(result.ncu, NotMeasured)
+
+
+def _differences(names: tuple[str, ...], stored: object, ours: object) -> tuple[str, ...]:
     pairs = ((name, getattr(stored, name, None), getattr(ours, name, None)) for name in names)
     return tuple(f"{name} {theirs} -> {mine}" for name, theirs, mine in pairs if theirs != mine)

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 import click
 
 from gate.destinations import destination
+from gate.errors import InvalidConfiguration
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 READ = click.Path(dir_okay=False, path_type=Path)
+FOLDER = click.Path(file_okay=False, path_type=Path)
 FILE = click.Path(dir_okay=False, readable=False, path_type=Path, allow_dash=True)
 
 
@@ -83,12 +85,28 @@ def binding_option(command: Callable[..., None]) -> Callable[..., None]:
     )(command)
 
 
+def existing(_ctx: click.Context, option: click.Parameter, folder: Path | None) -> Path | None:
+    """Click's callback for a folder to be read, as an absolute path. Raises InvalidConfiguration.
+
+    One that is not there would else read as one without baselines.
+    """
+    if folder is None:
+        return None
+    folder = folder.resolve()
+    if not folder.is_dir():
+        raise InvalidConfiguration(
+            f"{option.opts[0]}: there is no folder {folder}",
+            hint="name the folder that has one folder a GPU in it",
+        )
+    return folder
+
+
 def expecting_options(command: Callable[..., None]) -> Callable[..., None]:
     for option in reversed(
         (
             click.option(
                 "--proposed",
-                type=click.Path(file_okay=False, path_type=Path),
+                type=FOLDER,
                 help="The baselines' folder of the change itself: what it accepts is verified.",
             ),
             click.option(

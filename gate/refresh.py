@@ -41,19 +41,23 @@ MAX_REASON = 2000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """A baseline that may be stored: what it replaces, and how it compares with that."""
+    """A baseline that may be stored: what it replaces, and how it compares with that.
+
+    `name` is its file as the project's root sees it.
+    """
 
     file: Path
+    name: str
     baseline: Measurement
     before: Measurement | None
     verdict: Verdict | None
 
     def diff(self) -> str:
-        """The change as its reviewer will see it."""
+        """The change as its reviewer will see it, and as `git apply` takes it."""
         old = measurement_json(self.before).splitlines(keepends=True) if self.before else []
         new = measurement_json(self.baseline).splitlines(keepends=True)
-        name = f"{self.file.parent.name}/{self.file.name}"
-        return "".join(difflib.unified_diff(old, new, f"a/{name}", f"b/{name}", n=1))
+        before = f"a/{self.name}" if self.before else "/dev/null"
+        return "".join(difflib.unified_diff(old, new, before, f"b/{self.name}", n=1))
 
 
 def refuse_dirty_tree(config: Config) -> str:
@@ -128,7 +132,8 @@ def _propose_one(
         baseline=replace(info, anchors=anchors),
     )
     file = baselines.folder / f"{kernel}.json"
-    return Proposal(file=file, baseline=baseline, before=before, verdict=verdict)
+    name = config.relative(file)
+    return Proposal(file=file, name=name, baseline=baseline, before=before, verdict=verdict)
 
 
 def _without_base(result: Result) -> Result:

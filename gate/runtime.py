@@ -172,8 +172,8 @@ def _attributed(candidate: Result, finding: Finding, base: BaseTiming, moved: st
     if of_turn.status is Status.REGRESSED or not (moved or agree or drifted_away):
         return of_turn
     why = moved or f"{against.low * 100:+.2f} % at least against the baseline"
-    blamed = "so the machine moved, or an earlier change did it, and not this one"
-    return _drift(finding, f"{_turned(in_turn, base)}: {why}, {blamed}")
+    blamed = "the machine moved, or an earlier change did it, and not this one"
+    return _drift(finding, f"{blamed}: {why}; {_turned(in_turn, base)}")
 
 
 def _of_turn(candidate: Result, in_turn: Comparison, base: BaseTiming) -> Finding:

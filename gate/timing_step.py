@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from gate import timing
 from gate.config import Config
 from gate.git import base_kernel
-from gate.judge import MEASURED_BY, differences
+from gate.judge import other_tools
 from gate.model import Environment, Gpu, Measurement, Timing
 from gate.runtime import machine_moved
 from gate.sampling import Base, Rules
@@ -83,8 +83,7 @@ class TimingStep:
         """Figures of another toolchain decide nothing; the base revision's kernel may."""
         if self.stored is None:
             return ""
-        ours, theirs = self.environment.toolchain, self.stored.environment.toolchain
-        return ", ".join(differences(MEASURED_BY, theirs, ours))
+        return ", ".join(other_tools(self.stored.environment, self.environment, ()))
 
     def _moved(self, canary: Canary) -> str:
         if self.stored is None:

@@ -19,7 +19,10 @@ CHUNK = 2**24
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """How many values are wrong and, at the one most beyond its tolerance, what was there."""
+    """How many values are wrong and, at the one most beyond its tolerance, what was there.
+
+    `max_rel_error` is relative to what is not zero; `wrong_zeros` where zero is expected.
+    """
 
     wrong: int
     total: int
@@ -29,6 +32,7 @@ class Difference:
     allowed: float
     max_abs_error: float
     max_rel_error: float
+    wrong_zeros: bool
 
     def sentence(self) -> str:
         text = (
@@ -36,6 +40,7 @@ class Difference:
             f"got {_shown(self.got)}, expected {_shown(self.expected)}, "
             f"allowed error {self.allowed:.3g}; max abs error {self.max_abs_error:.3g}, "
             f"max rel error {self.max_rel_error:.3g}"
+            f"{' where zero is not expected' if self.wrong_zeros else ''}"
         )
         if _is_nan(self.expected):
             return f"{text}; the reference itself gives NaN there, which proves nothing"
@@ -54,6 +59,7 @@ class _Part:
     allowed: float
     max_abs_error: float
     max_rel_error: float
+    wrong_zeros: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +98,7 @@ def difference(
         allowed=worst.allowed,
         max_abs_error=max(part.max_abs_error for part in parts),
         max_rel_error=max(part.max_rel_error for part in parts),
+        wrong_zeros=any(part.wrong_zeros for part in parts),
     )
 
 
@@ -159,7 +166,8 @@ def _compare(
         error, allowed, wrong = _exact(got, expected, rounded)
     excess = _nan_is_worst(torch.where(wrong, error / allowed, 0.0))
     place = int(excess.argmax())
-    relative = torch.where(error == 0.0, 0.0, error / _size(expected))
+    zero = expected == 0
+    relative = torch.where((error == 0.0) | zero, 0.0, error / _size(expected))
     return _Part(
         wrong=int(wrong.sum()),
         excess=float(excess[place]),
@@ -167,6 +175,7 @@ def _compare(
         allowed=float(allowed[place]),
         max_abs_error=float(_nan_is_worst(error).max()),
         max_rel_error=float(_nan_is_worst(relative).max()),
+        wrong_zeros=bool((wrong & zero).any()),
     )
 
 

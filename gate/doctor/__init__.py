@@ -65,7 +65,7 @@ def _card() -> tuple[Gpu | None, str | None, tuple[Check, ...]]:
 def torch_cuda(run: ProbeRun | None, trouble: str) -> Check:
     """`run` is the probe on the GPU, `trouble` what stands in its way."""
     if run is None or trouble:
-        return unknown(TORCH_CUDA, f"not tried, because of {trouble or 'a missing package'}")
+        return unknown(TORCH_CUDA, f"not tried, since {trouble or 'a package is missing'}")
     torch, cuda = run.said.get("torch"), run.said.get("cuda")
     if torch is None:
         return failed(TORCH_CUDA, f"torch is broken: {quoted(run.last_words)}", INSTALL_EXTRA)
@@ -80,7 +80,7 @@ def torch_cuda(run: ProbeRun | None, trouble: str) -> Check:
 
 def kernel(run: ProbeRun | None, trouble: str) -> Check:
     if run is None or trouble:
-        return unknown(KERNEL, f"not tried, because of {trouble}")
+        return unknown(KERNEL, f"not tried, since {trouble}")
     if run.right:
         return ok(KERNEL, "it compiled and ran, and the numbers are right")
     if "max_error" in run.said:
@@ -95,7 +95,7 @@ def _profiler(driver: str | None, ran: Check, *, deep: bool) -> tuple[Check, ...
     program, reports = counters.program(ncu), counters.reports(ncu)
     trouble = first_trouble(ran, program, reports)
     if trouble or ncu is None:
-        read_back = unknown(counters.COUNTERS, f"not tried, because of {trouble}")
+        read_back = unknown(counters.COUNTERS, f"not tried, since {trouble}")
     elif not deep:
         read_back = unknown(counters.COUNTERS, "not tried, as asked: nothing else proves it")
     else:

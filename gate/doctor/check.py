@@ -39,8 +39,9 @@ def unknown(name: str, why: str) -> Check:
 
 
 def first_trouble(*checks: Check) -> str:
-    """Which of these stands in the way of what depends on them; empty where none does."""
-    return next((f"{c.name}: {c.status}" for c in checks if c.status in ("failed", "unknown")), "")
+    """What of these stands in the way of what depends on them; empty where nothing does."""
+    words = {"failed": "failed", "unknown": "is unknown"}
+    return next((f"`{c.name}` {words[c.status]}" for c in checks if c.status in words), "")
 
 
 def quoted(text: str) -> str:

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from gate.doctor.counters import COUNTERS
 from gate.errors import ExitCode
-from gate.report.text import count, one_line
+from gate.report.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,8 +37,10 @@ def render(checks: Sequence[Check], console: Console) -> None:
 def summary(checks: Sequence[Check]) -> str:
     if exit_code_of(checks) is ExitCode.PASSED:
         return "this machine can measure"
-    failed = sum(check.status == "failed" for check in checks)
-    return f"this machine cannot measure: {count(failed, 'check')} of {len(checks)} failed"
+    failed = [check.name for check in checks if check.status == "failed"]
+    if not failed:
+        return f"this machine is not shown to measure: {COUNTERS} is unknown"
+    return f"this machine cannot measure; what failed: {', '.join(failed)}"
 
 
 def exit_code_of(checks: Sequence[Check]) -> ExitCode:

@@ -73,8 +73,13 @@ def _failed(cause: Cause, others: int) -> tuple[Span, ...]:
     if compared is None:
         said = Span(text=first_line(cause.first.reason.message, _MAX_QUOTE), foreign=True)
         return (where, Span(text=f"{cause.elsewhere}: "), what, Span(text=": "), said, rest)
-    by = f" {moved(compared)} (tolerance {tolerance(compared)})"
-    return (where, Span(text=" "), what, Span(text=by), rest)
+    by = Span(text=f" {moved(compared)} (")
+    if cause.first.status is Status.MISSING:
+        # It moved and is not judged: not by how much, but why, is what broke.
+        code = Span(text=name(cause.first.reason.code), foreign=True)
+        return (where, Span(text=" "), what, by, code, Span(text=")"), rest)
+    within = Span(text=f"tolerance {tolerance(compared)})")
+    return (where, Span(text=" "), what, by, within, rest)
 
 
 def _passed(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import textwrap
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from gate.model import Status
@@ -40,8 +41,8 @@ MARKER = "<!-- gpu-regression-gate -->"
 # GitHub refuses comments of more than 65,536 characters.
 MAX_CHARACTERS = 65_000
 # What stands open, so that the next step is in sight; the rest is folded.
-MAX_OPEN_ROWS = 20
-MAX_OPEN_REASONS = 5
+MAX_OPEN_ROWS = 10
+MAX_OPEN_REASONS = 3
 # Each section keeps its worst within its share; the green rows take what the others leave.
 _SHARE_OPEN = 14_000
 _SHARE_REASONS = 6_000
@@ -57,6 +58,9 @@ _MAX_MESSAGE = 1_000
 _MAX_SENTENCE = 500
 # A fenced block scrolls sideways instead of wrapping.
 _WRAP = 100
+# A table that is wider than its place hides its last columns, so cells do break, but not between a
+# figure and its unit.
+_UNBROKEN = "\N{NO-BREAK SPACE}"
 # Words in which neither Markdown nor GitHub sees anything but words.
 _PLAIN = re.compile(r"[A-Za-z ,']*")
 _HEADER = """\
@@ -73,52 +77,60 @@ def render(verdict: Verdict) -> str:
     accepted = causes(with_status(of_rows, Status.ACCEPTED), by_kernel=True)
     quiet = with_status(of_rows, Status.IMPROVED, Status.UNCHANGED, Status.PASSED)
     green = causes(quiet, by_kernel=True)
-    head = headline(verdict)
+    head, several = headline(verdict), _several(verdict)
     sections = [
         f"{MARKER}\n### {head.answer}: {_sentence(head.spans)}",
         _sentence(context(verdict, head)),
         _sentence(tolerances(verdict)),
-        _table("", red_rows[:MAX_OPEN_ROWS], _SHARE_OPEN),
+        _table("", red_rows[:MAX_OPEN_ROWS], _SHARE_OPEN, several),
         _reasons(reasons[:MAX_OPEN_REASONS], _SHARE_REASONS),
         _steps(next_steps(red), _SHARE_STEPS),
-        _table("**Accepted changes**", accepted, _SHARE_ACCEPTED),
+        _table("**Accepted changes**", accepted, _SHARE_ACCEPTED, several),
         _reasons(accepted, _SHARE_ACCEPTED),
         _proposals(verdict, _SHARE_PROPOSED),
         _unproven(unproven(verdict, of_rows), _SHARE_UNPROVEN),
-        _rest(red_rows[MAX_OPEN_ROWS:], reasons[MAX_OPEN_REASONS:]),
+        _rest(red_rows[MAX_OPEN_ROWS:], reasons[MAX_OPEN_REASONS:], several),
     ]
     left = MAX_CHARACTERS - _RESERVE - sum(map(len, sections))
-    sections.append(_green(green, left))
+    sections.append(_green(green, left, several))
     return "\n\n".join(filter(None, sections)) + "\n"
 
 
 # ----------------------------------------------------------------------------------- sections
 
 
-def _table(title: str, found: Sequence[Cause], share: int) -> str:
+def _several(verdict: Verdict) -> frozenset[str]:
+    """The kernels of more than one JIT function: a row has to say which it is about."""
+    named = {(finding.kernel, finding.function) for finding in verdict.findings if finding.function}
+    numbers = Counter(kernel for kernel, _ in named)
+    return frozenset(kernel for kernel, number in numbers.items() if number > 1)
+
+
+def _table(title: str, found: Sequence[Cause], share: int, several: frozenset[str]) -> str:
     if not found:
         return ""
-    kept, more = _within(map(_row, found), len(found), share)
+    rows_of = (_row(cause, named=cause.first.kernel in several) for cause in found)
+    kept, more = _within(rows_of, len(found), share)
     table = "\n".join((_HEADER, *kept))
     return "\n\n".join(filter(None, (title, table, more)))
 
 
-def _row(cause: Cause) -> str:
+def _row(cause: Cause, *, named: bool) -> str:
     finding = cause.first
     compared = finding.comparison
     figures = ("-", "-", "-", "-")
     if compared is not None:
         figures = (
-            quantity(compared.baseline, compared.unit),
-            quantity(compared.candidate, compared.unit),
-            change_with_interval(compared),
-            tolerance_with_origin(compared),
+            quantity(compared.baseline, compared.unit).replace(" ", _UNBROKEN),
+            quantity(compared.candidate, compared.unit).replace(" ", _UNBROKEN),
+            change_with_interval(compared).replace(" %", f"{_UNBROKEN}%"),
+            tolerance_with_origin(compared).replace(" %", f"{_UNBROKEN}%"),
         )
     workload = "all" if finding.workload == KERNEL_LEVEL else _code(name(finding.workload))
-    metric = _code(name(finding.subject))
-    if finding.function:
+    metric = _words(subject(finding))
+    if named and finding.function:
         metric += f" of {_code(name(finding.function))}"
-    status = f"{status_word(finding.status)}: {_code(name(finding.reason.code))}"
+    status = f"{status_word(finding.status)}: {_words(name(finding.reason.code).replace('_', ' '))}"
     cells = (_code(name(finding.kernel)), workload + cause.elsewhere, metric, *figures, status)
     return f"| {' | '.join(cells)} |"
 
@@ -140,7 +152,8 @@ def _proposals(verdict: Verdict, share: int) -> str:
 
 def _proposed(row: proposals.Row) -> str:
     of = f" of {_code(row.function)}" if row.function else ""
-    return f"| {_code(row.place)} | {_code(row.metric)}{of} | {' | '.join(row.figures)} |"
+    figures = " | ".join(figure.replace(" ", _UNBROKEN) for figure in row.figures)
+    return f"| {_code(row.place)} | {_words(row.metric)}{of} | {figures} |"
 
 
 def _reasons(found: Sequence[Cause], share: int) -> str:
@@ -151,7 +164,11 @@ def _reasons(found: Sequence[Cause], share: int) -> str:
 def _reason(cause: Cause) -> str:
     finding = cause.first
     where = f"{_code(place(finding))}{cause.elsewhere}"
-    what = f"{where}: {_code(subject(finding))} {status_word(finding.status)}"
+    status = f"{status_word(finding.status)} ({_code(name(finding.reason.code))})"
+    what = f"{where}: {_words(subject(finding))} {status}"
+    of = f" of {_code(name(finding.function))}" if finding.function else ""
+    if of or name(finding.subject) != subject(finding):
+        what += f", {_code(name(finding.subject))}{of}"
     return f"{what}\n{_fenced(_wrapped(finding.reason.message))}"
 
 
@@ -165,19 +182,20 @@ def _steps(steps: Sequence[str], share: int) -> str:
         return ""
     kept, more = _within((one_line(s, _MAX_SENTENCE) for s in steps), len(steps), share)
     commands: dict[str, list[str]] = {}
-    for step in kept:
-        when, command = split_step(step)
-        commands.setdefault(when, []).extend([command] if command else [])
+    for part in (part for step in kept for part in step.split("; ")):
+        when, command = split_step(part)
+        typed = commands.setdefault(when, [])
+        typed.extend([command] if command and command not in typed else [])
     blocks = (_block(when, typed) for when, typed in commands.items())
     return "\n\n".join(filter(None, ("**What to do next**", *blocks, more)))
 
 
 def _block(when: str, commands: Sequence[str]) -> str:
     """What is to be typed stands alone, so that it can be copied; on what condition, before it."""
-    prose = when if _PLAIN.fullmatch(when) else _code(when)
+    prose = f"{_words(when)}:" if when else ""
     if not commands:
-        return prose
-    return "\n\n".join(filter(None, (f"{prose}:" if when else "", _fenced(commands))))
+        return _words(when)
+    return "\n\n".join(filter(None, (prose, _fenced(commands))))
 
 
 def _unproven(sentences: Sequence[str], share: int) -> str:
@@ -188,10 +206,10 @@ def _unproven(sentences: Sequence[str], share: int) -> str:
     return "\n\n".join(filter(None, ("**Not checked**", "\n".join(kept), more)))
 
 
-def _rest(of_table: Sequence[Cause], of_reasons: Sequence[Cause]) -> str:
+def _rest(of_table: Sequence[Cause], of_reasons: Sequence[Cause], several: frozenset[str]) -> str:
     """The red that does not stand open."""
     parts = (
-        _table("", of_table, _SHARE_REST),
+        _table("", of_table, _SHARE_REST, several),
         _reasons(of_reasons, _SHARE_REST_REASONS),
     )
     numbers = (len(of_table), "more row"), (len(of_reasons), "more reason")
@@ -199,10 +217,10 @@ def _rest(of_table: Sequence[Cause], of_reasons: Sequence[Cause]) -> str:
     return _folded(f"{summary}, worst first", *parts)
 
 
-def _green(green: Sequence[Cause], share: int) -> str:
+def _green(green: Sequence[Cause], share: int, several: frozenset[str]) -> str:
     number = sum(len(cause.findings) for cause in green)
     summary = f"{count(number, 'finding')} passed, unchanged or improved"
-    return _folded(summary, _table("", green, share))
+    return _folded(summary, _table("", green, share, several))
 
 
 def _folded(summary: str, *parts: str) -> str:
@@ -227,6 +245,10 @@ def _within(blocks: Iterator[str], total: int, share: int) -> tuple[list[str], s
 
 def _sentence(spans: Sequence[Span]) -> str:
     return "".join(_code(span.text) if span.foreign else span.text for span in spans)
+
+
+def _words(text: str) -> str:
+    return text if text.strip() and _PLAIN.fullmatch(text) else _code(text)
 
 
 def _code(text: str) -> str:

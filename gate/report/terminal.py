@@ -38,7 +38,7 @@ MAX_PROPOSED = 20
 MAX_STEPS = 10
 MAX_UNPROVEN = 20
 _MAX_MESSAGE = 1200
-_MAX_MESSAGE_LINES = 12
+MAX_MESSAGE_LINES = 12
 _MAX_SENTENCE = 600
 # A CI runner obeys `::command::` at a line's start whatever blanks come first. A kernel's words
 # therefore stand behind a bar, which also shows whose words they are.
@@ -122,11 +122,11 @@ def _message(message: str, console: Console) -> None:
     text = Text(_shown(paragraph(message, _MAX_MESSAGE), console))
     width = max(console.width - len(_BAR), 1)
     lines = text.wrap(console, width, overflow="fold")
-    for line in lines[:_MAX_MESSAGE_LINES]:
+    for line in lines[:MAX_MESSAGE_LINES]:
         line.rstrip()
         _line(Text.assemble((_BAR, "dim"), line), console)
-    if len(lines) > _MAX_MESSAGE_LINES:
-        more = count(len(lines) - _MAX_MESSAGE_LINES, "more line")
+    if len(lines) > MAX_MESSAGE_LINES:
+        more = count(len(lines) - MAX_MESSAGE_LINES, "more line")
         _line(Text(f"{_BAR}... and {more}, all in --json", style="dim"), console)
 
 

@@ -38,7 +38,7 @@ def schema_errors(name: str, plain: Any) -> Iterator[tuple[str, str]]:
         return
     for error in errors:
         told = _most_telling(error)
-        yield json_path(told.instance_path), _shortened(told.message)
+        yield json_path(told.instance_path), _message(told)
 
 
 def json_path(parts: list[str | int]) -> str:
@@ -55,6 +55,14 @@ def _most_telling(error: jsonschema_rs.ValidationError) -> jsonschema_rs.Validat
     # Fewest faults, and the first of the deepest: the alternative that the writer meant.
     meant = min(branches, key=lambda e: (len(e), -max(len(x.instance_path) for x in e)))
     return _most_telling(max(meant, key=lambda e: len(e.instance_path)))
+
+
+def _message(error: jsonschema_rs.ValidationError) -> str:
+    """The validator's own words, but for a list of known ones, of which it tells the first two."""
+    if not isinstance(error.kind, jsonschema_rs.ValidationErrorKind.Enum):
+        return _shortened(error.message)
+    known = ", ".join(map(json.dumps, error.kind.options))
+    return f"{_shortened(json.dumps(error.instance))} is not one of {known}"
 
 
 def _shortened(message: str) -> str:

@@ -68,3 +68,4 @@ def test_an_unknown_kernel_and_a_file_without_a_commit(project, stored):
     ended = history("nothing")
     assert ended.exit_code == 7
     assert "no baseline of nothing" in ended.output
+    assert "next: baselines are stored of conv; " in ended.output

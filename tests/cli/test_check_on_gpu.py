@@ -165,6 +165,19 @@ def test_figures_of_another_toolchain_decide_nothing_and_suspect_all(repository,
     assert "triton" in timing_rules(card).suspect
 
 
+def test_where_ncu_is_missing_it_is_named_and_the_toolchain_is_not(repository, card, monkeypatch):
+    card.ncu_path = None
+    tools = replace(RECORDED.environment.toolchain, ncu=None)
+    bare = replace(RECORDED.environment, toolchain=tools)
+    monkeypatch.setattr(measure, "read_environment", lambda *_a, **_k: bare)
+    answer = gate("check", "--gpu", "require")
+    assert answer.exit_code == 6, answer.output
+    assert "Nsight Compute (ncu) was not found" in answer.stdout.splitlines()[0]
+    assert "next: gate doctor\n" in answer.stdout
+    assert "toolchain" not in answer.output
+    assert set(timing_rules(card).stored) == {"flagship", "medium", "small"}
+
+
 def test_a_kernel_that_vanished_is_missed_unless_only_others_were_asked_for(repository, card):
     folder = repository.root / "baselines" / "nvidia-h100-80gb-hbm3"
     text = (folder / f"{KERNEL}.json").read_text()
@@ -372,7 +385,7 @@ def test_a_push_is_measured_whole_and_its_suspects_against_what_the_remote_has(r
     assert passed.exit_code == 0, passed.output
     assert [step for step, _ in card.asked] == ["static", "correctness", "timing", "ncu"]
     assert dict(card.asked)["timing"].base.commit == base
-    assert "performance not checked" not in passed.output
+    assert "not checked" not in passed.output
     card.slow_down(1.1)
     slower = CliRunner().invoke(main, ["hook", "run", "origin", "url"], input=pushed)
     assert slower.exit_code == 3, slower.output

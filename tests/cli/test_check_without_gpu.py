@@ -71,7 +71,7 @@ def test_from_no_baseline_to_a_wrong_kernel(repository, scratch):
     repository.commit("a baseline")
     again = gate("check", "--markdown", "report.md")
     assert again.exit_code == 0, again.output
-    said = "runtime, SM throughput and DRAM throughput were not measured here"
+    said = "performance (runtime, SM throughput, DRAM throughput)"
     assert f"{said}: this machine has no GPU" in again.output
     assert said in Path("report.md").read_text()
 

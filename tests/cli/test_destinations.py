@@ -5,12 +5,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
 from gate import measure
 from gate.baselines import Baselines
-from gate.cli import main
+from gate.cli import console, main
+from gate.destinations import WHOLE
 from gate.documents import measurement_json
 from tests.factories import baseline, measurement, result
 
@@ -110,3 +112,21 @@ def test_a_closed_stdout_does_not_change_the_exit_code(run_file):
     script = f"{sys.executable} -m gate judge {run_file} >&-"
     ended = subprocess.run(["bash", "-c", script], capture_output=True, text=True)
     assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_what_goes_into_a_file_is_folded_nowhere(run_file):
+    name = "a-name-as-long-as-they-may-be-" * 2
+    run_file.write_text(measurement_json(measurement(result(), result(workload=name))))
+    lines = gate("judge", run_file).stdout.splitlines()
+    (row,) = (line for line in lines if line.startswith("conv/flagship "))
+    assert row.rstrip().endswith("unchanged")
+    (row,) = (line for line in lines if line.startswith(f"conv/{name} "))
+    assert row.rstrip().endswith("missing")
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_terminal_keeps_its_width(monkeypatch, terminal):
+    monkeypatch.setenv("COLUMNS", "93")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
+    with click.Context(main):
+        assert console().width == (93 if terminal else WHOLE)

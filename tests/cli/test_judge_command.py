@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -149,7 +151,7 @@ def test_useless_instructions_removed_are_a_trade_off_that_somebody_signs(projec
     assert "SM throughput -36.6 %" in answer.output.splitlines()[0]
     text = " ".join(answer.output.split())
     assert "(trade_off)" in text
-    assert "instructions -36.4 %, DRAM | bytes -0.1 %, profiled time -0.8 %" in text
+    assert "instructions -36.4 %, DRAM bytes -0.1 %, profiled time -0.8 %" in text
     assert "--accept-regression" in text
 
 
@@ -249,6 +251,13 @@ def test_another_folder_of_baselines_can_be_named(project, stored, tmp_path_fact
     assert answer.exit_code == 7
 
 
+def test_a_folder_of_baselines_that_is_not_there_is_told_as_that(project, stored):
+    answer = judged(candidate(project, measurement()), "--baselines", "basline")
+    assert answer.exit_code == 7
+    assert answer.stderr.startswith(f"error: --baselines: there is no folder {project.root}/basl")
+    assert "no_baseline" not in answer.output
+
+
 def test_a_baseline_that_is_broken_is_as_bad_as_a_broken_measurement(project, stored):
     stored.file("conv").write_text("{}")
     assert judged(candidate(project, measurement())).exit_code == 7
@@ -295,3 +304,53 @@ def test_an_error_s_words_are_no_command_to_a_runner(project):
     assert answer.exit_code == 7
     assert "## [error]owned.json" in answer.stderr
     assert "##[" not in answer.stderr
+
+
+def judged_from_stdin(document, *arguments):
+    return CliRunner().invoke(main, ["judge", "-", *map(str, arguments)], input=document)
+
+
+def test_a_dash_reads_the_measurement_from_stdin_as_strictly_as_a_file(project, stored):
+    text = measurement_json(measurement())
+    answer = judged_from_stdin(text)
+    assert answer.exit_code == 0, answer.output
+    assert answer.stdout.startswith("PASSED")
+    slower = json.dumps(scaled(json.loads(text), 1.2))
+    assert judged_from_stdin(slower).exit_code == 3
+    for damaged in ("", "{", text[:-100], text.replace("356500.0", "NaN", 1)):
+        answer = judged_from_stdin(damaged)
+        assert answer.exit_code == 7
+        assert answer.stderr.startswith("error: stdin: ")
+
+
+def test_what_comes_from_stdin_is_no_baseline_wherever_it_is_judged(project, stored, monkeypatch):
+    monkeypatch.setenv("CI", "true")
+    text = stored.file("conv").read_text()
+    static = (project.root / "baselines" / "sm_89" / "conv.json").read_text()
+    monkeypatch.chdir(project.root / "baselines")
+    assert judged_from_stdin(text).exit_code == 0
+    assert judged_from_stdin(static).exit_code == 6
+
+
+def test_stdin_is_read_no_further_than_a_file(project, stored, monkeypatch):
+    limit = 2 * len(stored.file("conv").read_text())
+    monkeypatch.setattr("gate.documents.MAX_DOCUMENT_BYTES", limit)
+    text = measurement_json(measurement()).ljust(limit)
+    assert judged_from_stdin(text).exit_code == 0
+    for answer in (judged_from_stdin(f"{text} "), judged(candidate(project, f"{text} "))):
+        assert answer.exit_code == 7
+        assert f": larger than {limit} bytes" in answer.stderr
+
+
+def test_stdin_and_stdout_are_two_things(project, stored):
+    answer = judged_from_stdin(measurement_json(measurement()), "--json", "-")
+    assert answer.exit_code == 0, answer.output
+    assert json.loads(answer.stdout)["verdict"] == "passed"
+    assert answer.stderr.startswith("PASSED")
+
+
+def test_a_closed_stdin_is_told(project):
+    command = f"{sys.executable} -m gate judge - <&-"
+    ended = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert ended.returncode == 7
+    assert ended.stderr.startswith("error: stdin: cannot be read: ")

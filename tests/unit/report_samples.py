@@ -196,9 +196,7 @@ def environment():
     )
 
 
-NO_GPU = (
-    "runtime, SM throughput and DRAM throughput were not measured here: this machine has no GPU"
-)
+NO_GPU = "performance (runtime, SM throughput, DRAM throughput): this machine has no GPU"
 
 
 def not_checked():

@@ -27,6 +27,7 @@ from gate.correctness import (
 from gate.kernels import Workload, load_folder
 from gate.model import Correctness
 from gate.processes import Completed
+from gate.report import terminal
 from gate.trials import Trial, unchecked_calls
 
 FOLDERS = Path(__file__).parents[1] / "broken_kernels" / "correctness"
@@ -52,6 +53,7 @@ EXPECTED = {
     "huge_allocation/default": ("crashed", "ran out of memory: RuntimeError: "),
     "illegal_address/default": ("crashed", "was ended by SIGSEGV"),
     "leaves_a_process/default": ("passed", ""),
+    "misspells_triton/default": ("crashed", "has no attribute 'maxium'"),
     "needs_cuda/default": ("unsupported", "needs CUDA: AssertionError (assert x.is_cuda)"),
     "needs_driver/default": ("unsupported", "0 active drivers"),
     "needs_inline_asm/default": ("unsupported", "inline_asm not supported in interpreter mode"),
@@ -236,6 +238,21 @@ def test_a_traceback_shows_the_kernel_and_nothing_of_the_gate(results, name, inn
     assert innermost in results[name].message
     for own in ("gate/correctness", "gate/tensors", "gate/problem", "multiprocessing"):
         assert own not in results[name].message
+
+
+def test_a_fault_inside_a_launch_shows_every_line_of_the_kernel_and_none_of_triton(results):
+    said = results["misspells_triton/default"].message
+    assert "/triton/" not in said
+    places = [line for line in said.splitlines() if line.lstrip().startswith("File ")]
+    assert [place.partition('kernel.py", ')[2] for place in places] == [
+        "line 30, in forward",
+        "line 24, in scaled_relu",
+        "line 19, in scaled_relu_kernel",
+        "line 11, in scaled",
+    ]
+    assert "    return tl.maxium(x, 0.0) * 3.0\n" in said
+    # All of it is within what a terminal shows of a message.
+    assert len(said.splitlines()) <= terminal.MAX_MESSAGE_LINES
 
 
 def test_nothing_that_a_kernel_started_outlives_it(results):

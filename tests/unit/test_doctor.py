@@ -104,6 +104,8 @@ def test_without_a_gpu_what_depends_on_one_is_unknown_and_says_why(bare):
     for name in (card.CLOCKS, doctor.TORCH_CUDA, doctor.KERNEL, counters.COUNTERS):
         assert found[name].status == "unknown"
         assert found[name].detail
+    assert found[doctor.TORCH_CUDA].detail == f"not tried, since `{card.DRIVER}` failed"
+    assert found[doctor.KERNEL].detail == f"not tried, since `{doctor.TORCH_CUDA}` is unknown"
     assert found[software.INTERPRETER].status == "ok"
 
 
@@ -270,7 +272,7 @@ def test_a_kernel_on_the_gpu(said, status, mend):
 
 def test_what_stands_in_the_way_is_named():
     broken = card.driver(None, None)
-    assert first_trouble(broken) == f"{card.DRIVER}: failed"
+    assert first_trouble(broken) == f"`{card.DRIVER}` failed"
     assert first_trouble(card.driver(H100, "1")) == ""
     assert card.DRIVER in kernel(None, first_trouble(broken)).detail
 

@@ -143,6 +143,24 @@ def test_only_regular_files_are_read(tmp_path):
             load_measurement(path)
 
 
+@pytest.mark.parametrize(
+    ("plain", "said"),
+    [
+        ("f16", '"f16" is not one of "float32", "float16", "bfloat16", "float64"'),
+        (16, '16 is not one of "float32", "float16", "bfloat16", "float64"'),
+    ],
+)
+def test_a_word_that_is_none_of_the_known_is_told_all_of_them(plain, said):
+    workloads = {"workload": {"default": {"dtype": plain}}}
+    assert list(schema_errors("workloads", workloads)) == [("$.workload.default.dtype", said)]
+
+
+def test_a_hostile_word_leaves_room_for_the_known_ones():
+    ((_, said),) = schema_errors("config", {"on_trade_off": "x" * 10_000})
+    assert said.endswith('x" is not one of "fail", "warn"')
+    assert len(said) < 300
+
+
 @pytest.mark.parametrize("name", SCHEMAS)
 def test_schemas_are_valid_draft_2020_12(name):
     Draft202012Validator.check_schema(schema(name))

@@ -334,6 +334,48 @@ def test_each_tool_decides_the_figures_of_a_gpu(tool):
     assert f"{tool} {getattr(TOOLCHAIN, tool)} -> 0" in found(answer, "toolchain").reason.message
 
 
+WITHOUT_NCU = {
+    "ncu": NotMeasured(status="failed", reason="ncu_missing", message="ncu was not found"),
+    "profile": None,
+}
+
+
+@pytest.mark.parametrize("gates", [GATED_METRICS, (RUNTIME,)])
+def test_an_ncu_that_is_missing_is_told_as_that_and_is_never_green(gates):
+    candidate = result(gates=gates, **WITHOUT_NCU)
+    tools = replace(TOOLCHAIN, ncu=None)
+    answer = verdict(measurement(candidate, toolchain=tools), baseline(result(gates=gates)))
+    assert codes(answer) == {"ncu_missing"}
+    assert answer.exit_code is ExitCode.ENVIRONMENT
+    assert messages(answer) == ["ncu was not found"] * max(1, len(gates) - 1)
+    assert {f.next_step for f in answer.findings if f.exit_code} == {"gate doctor"}
+    assert found(answer, RUNTIME).status is Status.UNCHANGED
+
+
+def test_without_ncu_a_slower_kernel_is_still_slower():
+    candidate = result(timing=times(1.2), **WITHOUT_NCU)
+    answer = verdict(measurement(candidate, toolchain=replace(TOOLCHAIN, ncu=None)), baseline())
+    assert codes(answer) == {"slower", "ncu_missing"}
+
+
+def test_figures_of_an_ncu_without_a_version_are_not_compared():
+    answer = verdict(measurement(toolchain=replace(TOOLCHAIN, ncu=None)), baseline())
+    assert codes(answer) == {"other_toolchain"}
+    assert answer.exit_code is ExitCode.ENVIRONMENT
+
+
+@pytest.mark.parametrize("tool", ["torch", "triton", "cuda", "driver"])
+@pytest.mark.parametrize("ncu", [TOOLCHAIN.ncu, None])
+def test_any_other_tool_without_a_version_is_another_toolchain(tool, ncu):
+    tools = replace(TOOLCHAIN, ncu=ncu, **{tool: None})
+    one = result() if ncu else result(**WITHOUT_NCU)
+    answer = verdict(measurement(one, toolchain=tools), baseline())
+    assert codes(answer) == {"other_toolchain"}
+    assert answer.exit_code is ExitCode.ENVIRONMENT
+    told = found(answer, "toolchain").reason.message
+    assert told.endswith(f": {tool} {getattr(TOOLCHAIN, tool)} -> None")
+
+
 def test_another_python_does_not():
     other = replace(TOOLCHAIN, python="3.13.0")
     assert verdict(measurement(toolchain=other), baseline()).exit_code is ExitCode.PASSED
@@ -435,7 +477,7 @@ def test_without_a_gpu_what_was_not_measured_is_said_and_not_failed():
     answer = verdict(measurement(static_result(), gpu=None), stored)
     assert answer.exit_code is ExitCode.PASSED
     (said,) = answer.not_checked
-    assert said.startswith("runtime, SM throughput and DRAM throughput were not measured here")
+    assert said.startswith("performance (runtime, SM throughput, DRAM throughput): ")
     assert said.endswith("this machine has no GPU")
 
 

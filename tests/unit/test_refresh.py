@@ -67,7 +67,8 @@ def test_a_first_baseline_says_who_measured_what(project, folder):
     assert (info.commit, info.reason, len(info.kernel_sha256)) == (COMMIT, "because", 64)
     assert info.anchors["flagship"][RUNTIME].value == 356_500.0
     assert proposal.before is None
-    assert proposal.diff().startswith("--- a/nvidia-h100-80gb-hbm3/conv.json")
+    file = "baselines/nvidia-h100-80gb-hbm3/conv.json"
+    assert proposal.diff().startswith(f"--- /dev/null\n+++ b/{file}\n")
 
 
 def test_a_baseline_without_its_canary_could_not_tell_the_machine_from_the_code(project, folder):
@@ -97,6 +98,16 @@ def test_a_baseline_lists_its_workloads_in_one_order_whatever_was_asked(project,
     candidate = measurement(result(workload="b"), result(workload="a"))
     proposal = proposed(project, folder, candidate)
     assert [r.workload for r in proposal.baseline.results] == ["a", "b"]
+
+
+def test_git_applies_the_diff(project, folder):
+    (project.root / "new.diff").write_text(proposed(project, folder, measurement()).diff())
+    project.git("apply", "new.diff")
+    store(project, folder, measurement())
+    changed = proposed(project, folder, slower(1.05), accept=True)
+    (project.root / "changed.diff").write_text(f"{changed.diff()}\nJudged against it:\n")
+    project.git("apply", "changed.diff")
+    assert stored(project).load("conv") == changed.baseline
 
 
 def test_a_worse_result_needs_to_be_accepted(project, folder):

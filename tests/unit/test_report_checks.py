@@ -2,8 +2,9 @@ from io import StringIO
 
 from rich.console import Console
 
-from gate.doctor.check import failed, ok
-from gate.report.checks import render
+from gate.doctor.check import failed, ok, unknown
+from gate.doctor.counters import COUNTERS
+from gate.report.checks import render, summary
 
 
 def test_a_mend_is_one_line_at_any_width():
@@ -15,5 +16,14 @@ def test_a_mend_is_one_line_at_any_width():
         "ok      driver: 580.1",
         "failed  counters: ERR_NVGPUCTRPERM",
         f"mend: {mend}",
-        "this machine cannot measure: 1 check of 2 failed",
+        "this machine cannot measure; what failed: counters",
     ]
+
+
+def test_the_last_line_says_what_stands_in_the_way():
+    failures = [failed("driver", "none answers", "x"), failed("ncu", "not in PATH", "y")]
+    unread = unknown(COUNTERS, "not tried")
+    assert summary([*failures, unread]) == "this machine cannot measure; what failed: driver, ncu"
+    nothing = f"this machine is not shown to measure: {COUNTERS} is unknown"
+    assert summary([ok("driver", "580.1"), unread]) == nothing
+    assert summary([ok(COUNTERS, "10 ns")]) == "this machine can measure"

@@ -45,9 +45,9 @@ next: gate doctor</error>
   </testsuite>
   <testsuite name="gpu regression gate" tests="1" failures="0" errors="0" skipped="1">
     <testcase classname="gpu regression gate" name="not checked 1" time="0">
-      <skipped type="not_checked" message="runtime, SM throughput and DRAM throughput were not \
-measured here: this machine has no GPU">runtime, SM throughput and DRAM throughput were not \
-measured here: this machine has no GPU</skipped>
+      <skipped type="not_checked" message="performance (runtime, SM throughput, DRAM throughput): \
+this machine has no GPU">performance (runtime, SM throughput, DRAM throughput): \
+this machine has no GPU</skipped>
     </testcase>
   </testsuite>
 </testsuites>

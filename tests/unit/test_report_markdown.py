@@ -4,10 +4,19 @@ from itertools import pairwise
 
 import pytest
 from markdown_it import MarkdownIt
-from report_samples import KERNEL, SAMPLES, agrees, figures, finding, regressed, verdict
+from report_samples import (
+    FUNCTION,
+    KERNEL,
+    SAMPLES,
+    agrees,
+    figures,
+    finding,
+    regressed,
+    verdict,
+)
 
 from gate.errors import ExitCode
-from gate.model import Status
+from gate.model import SM_THROUGHPUT, Status
 from gate.report.markdown import MARKER, MAX_CHARACTERS, MAX_OPEN_ROWS, render
 
 INCORRECT = """\
@@ -19,9 +28,9 @@ On `NVIDIA H100 80GB HBM3`, against `baselines/nvidia-h100-80gb-hbm3`
 
 | kernel | workload | metric | baseline | candidate | change | tolerance | reason |
 | --- | --- | --- | ---: | ---: | ---: | --- | --- |
-| `depthwise_conv_h` | `flagship` | `correctness` | - | - | - | - | failed: `wrong_result` |
+| `depthwise_conv_h` | `flagship` | correctness | - | - | - | - | failed: wrong result |
 
-`depthwise_conv_h/flagship`: `correctness` failed
+`depthwise_conv_h/flagship`: correctness failed (`wrong_result`)
 ```text
 4 of 131,072 elements differ from the reference (seed 20240607)
   at (0, 3, 17, 128): 0.0 instead of 1.25
@@ -39,9 +48,9 @@ gate check depthwise_conv_h --seed 20240607
 
 | kernel | workload | metric | baseline | candidate | change | tolerance | reason |
 | --- | --- | --- | ---: | ---: | ---: | --- | --- |
-| `depthwise_conv_h` | `flagship` and 1 more | `contract` | - | - | - | - | passed: \
-`contract_kept` |
-| `depthwise_conv_h` | `k31` | `correctness` | - | - | - | - | passed: `agrees` |
+| `depthwise_conv_h` | `flagship` and 1 more | contract | - | - | - | - | passed: \
+contract kept |
+| `depthwise_conv_h` | `k31` | correctness | - | - | - | - | passed: agrees |
 
 </details>
 """
@@ -56,7 +65,7 @@ Without a GPU
 
 **Not checked**
 
-- `runtime, SM throughput and DRAM throughput were not measured here: this machine has no GPU`
+- `performance (runtime, SM throughput, DRAM throughput): this machine has no GPU`
 - `correctness of depthwise_conv_h/k31: Triton's interpreter cannot run libdevice functions`
 
 <details>
@@ -67,30 +76,30 @@ REGRESSED_ROWS = [
         "depthwise_conv_h",
         "flagship",
         "runtime",
-        "343.1 us",
-        "412.1 us",
-        "+20.1 % [+19.6 %, +20.6 %]",
-        "1.0 % (configured floor)",
+        "343.1\N{NO-BREAK SPACE}us",
+        "412.1\N{NO-BREAK SPACE}us",
+        "+20.1\N{NO-BREAK SPACE}% [+19.6\N{NO-BREAK SPACE}%, +20.6\N{NO-BREAK SPACE}%]",
+        "1.0\N{NO-BREAK SPACE}% (configured floor)",
         "regressed: slower",
     ],
     [
         "depthwise_conv_h",
         "flagship",
-        "sm__throughput.avg.pct_of_peak_sustained_elapsed of depthwise_conv_h_kernel",
-        "31.1 %",
-        "25.9 %",
-        "-16.7 % [-17.2 %, -16.2 %]",
-        "2.0 % (configured floor)",
+        "SM throughput",
+        "31.1\N{NO-BREAK SPACE}%",
+        "25.9\N{NO-BREAK SPACE}%",
+        "-16.7\N{NO-BREAK SPACE}% [-17.2\N{NO-BREAK SPACE}%, -16.2\N{NO-BREAK SPACE}%]",
+        "2.0\N{NO-BREAK SPACE}% (configured floor)",
         "regressed: lower",
     ],
     [
         "depthwise_conv_h",
         "flagship",
-        "dram__throughput.avg.pct_of_peak_sustained_elapsed of depthwise_conv_h_kernel",
-        "89.8 %",
-        "74.8 %",
-        "-16.7 % [-17.2 %, -16.2 %]",
-        "2.15 % (baseline's noise)",
+        "DRAM throughput",
+        "89.8\N{NO-BREAK SPACE}%",
+        "74.8\N{NO-BREAK SPACE}%",
+        "-16.7\N{NO-BREAK SPACE}% [-17.2\N{NO-BREAK SPACE}%, -16.2\N{NO-BREAK SPACE}%]",
+        "2.15\N{NO-BREAK SPACE}% (baseline's noise)",
         "regressed: lower",
     ],
 ]
@@ -137,6 +146,23 @@ def test_the_table_is_a_table_with_the_worst_first():
     assert green[1][:3] == ["depthwise_conv_h", "flagship and 14 more", "correctness"]
 
 
+def test_a_row_is_narrow_and_the_reason_below_it_names_the_metric_in_full():
+    (runtime, sm, _), text = tables(render(regressed()))[0][1:], render(regressed())
+    assert max(map(len, runtime)) < 30
+    assert "`depthwise_conv_h/flagship`: SM throughput regressed (`lower`), " in text
+    assert f"`{SM_THROUGHPUT}` of `{FUNCTION}`\n```text" in text
+    assert "depthwise_conv_h_kernel" not in " ".join(sm)
+
+
+def test_where_a_kernel_launches_several_functions_each_row_names_its_own():
+    one = next(f for f in regressed().findings if f.subject == SM_THROUGHPUT)
+    given = verdict(ExitCode.REGRESSED, one, replace(one, function="reduce_kernel"))
+    assert [row[2] for row in tables(render(given))[0][1:]] == [
+        "SM throughput of depthwise_conv_h_kernel",
+        "SM throughput of reduce_kernel",
+    ]
+
+
 def test_commands_stand_in_a_block_of_their_own():
     fences = [t.content for t in parsed(render(regressed())) if t.type == "fence"]
     assert fences[-1] == f'gate baseline refresh {KERNEL} --accept-regression --reason "why"\n'
@@ -149,14 +175,19 @@ def test_steps_that_are_no_command_stand_outside_of_the_blocks():
         f"mend kernels/{KERNEL}/kernel.py, then: gate check {KERNEL}",
         "gate check softmax",
         "ask @owner about #1",
+        "gate doctor; if the machine is meant to be so: gate baseline refresh softmax",
     )
     broken = [replace(agrees(str(i))[0], next_step=step) for i, step in enumerate(steps)]
     broken = [replace(f, exit_code=ExitCode.INCORRECT) for f in broken]
     text = render(verdict(ExitCode.INCORRECT, *broken))
     fences = [t.content for t in parsed(text) if t.type == "fence"]
-    assert fences[-2:] == ["gate doctor\ngate check softmax\n", f"gate check {KERNEL}\n"]
+    assert fences[-3:] == [
+        "gate doctor\ngate check softmax\n",
+        f"gate check {KERNEL}\n",
+        "gate baseline refresh softmax\n",
+    ]
     assert f"\n\n`mend kernels/{KERNEL}/kernel.py, then`:\n\n```text" in text
-    assert text.endswith("\n\n`ask @owner about #1`\n")
+    assert "\n\n`ask @owner about #1`\n\nif the machine is meant to be so:\n\n" in text
 
 
 def test_a_green_comment_says_how_much_was_tolerated():
@@ -223,7 +254,7 @@ def test_of_thousands_the_worst_and_the_next_step_stand_open_and_the_rest_is_fol
     assert "`w2999`" in opened
     assert opened.index("`w2999`") < opened.index("**What to do next**")
     assert len(opened) < MAX_CHARACTERS / 3
-    assert "1,480 more rows and 1,495 more reasons, worst first" in folded
+    assert "1,490 more rows and 1,497 more reasons, worst first" in folded
 
 
 def test_the_longest_names_still_fit():

@@ -113,10 +113,7 @@ def test_a_step_is_named_once():
 def test_what_was_not_checked_is_said_of_the_run_and_of_each_workload():
     sample = not_checked()
     assert unproven(sample, rows(sample)) == (
-        (
-            "runtime, SM throughput and DRAM throughput were not measured here: "
-            "this machine has no GPU"
-        ),
+        "performance (runtime, SM throughput, DRAM throughput): this machine has no GPU",
         "correctness of depthwise_conv_h/k31: Triton's interpreter cannot run libdevice functions",
     )
 
@@ -196,6 +193,15 @@ def test_headlines(sample, line):
 )
 def test_a_headline_claims_no_more_than_was_proven(given, line):
     assert headline(given).plain() == line
+
+
+def test_a_headline_calls_a_machine_that_moved_no_regression():
+    slower = next(f for f in regressed().findings if f.subject == RUNTIME)
+    drift = Reason(code="environment_drift", message="the machine moved, and not this change")
+    moved = replace(slower, status=Status.MISSING, reason=drift, exit_code=ExitCode.ENVIRONMENT)
+    assert headline(verdict(ExitCode.ENVIRONMENT, moved)).plain() == (
+        "FAILED environment (exit 6): depthwise_conv_h/flagship runtime +20.1 % (environment_drift)"
+    )
 
 
 def test_a_headline_tells_a_change_from_zero_by_its_values():

@@ -101,8 +101,7 @@ depthwise_conv_h and 1 more: gpu missing (no_gpu)
 
 next: gate doctor
 
-not checked: runtime, SM throughput and DRAM throughput were not measured here: \
-this machine has no GPU"""
+not checked: performance (runtime, SM throughput, DRAM throughput): this machine has no GPU"""
 
 NOT_CHECKED = """\
 PASSED: 14 workloads correct, 1 gated metric of compiled code unchanged against baselines/sm_89; \
@@ -113,8 +112,7 @@ Without a GPU
 1 workload: correct, 1 metric of compiled code unchanged
 13 workloads: correct
 
-not checked: runtime, SM throughput and DRAM throughput were not measured here: \
-this machine has no GPU
+not checked: performance (runtime, SM throughput, DRAM throughput): this machine has no GPU
 not checked: correctness of depthwise_conv_h/k31: \
 Triton's interpreter cannot run libdevice functions"""
 

@@ -97,6 +97,12 @@ def test_figures_of_another_toolchain_decide_nothing(rules_of):
     assert rules.stored == {}
 
 
+def test_an_ncu_that_is_missing_suspects_no_timing(rules_of):
+    rules = rules_of(environment(toolchain=replace(TOOLCHAIN, ncu=None)), baseline())
+    assert rules.suspect == ""
+    assert set(rules.stored) == {"flagship"}
+
+
 def test_without_a_baseline_there_is_nothing_to_decide_by(rules_of):
     rules = rules_of(environment(), None)
     assert (rules.stored, rules.suspect) == ({}, "")

@@ -36,6 +36,23 @@ def test_the_worst_value_is_named():
     assert found.sentence().startswith("2 of 12 values differ, most at [2, 3]: got 5.5, expected 5")
 
 
+@pytest.mark.parametrize(
+    ("wrong_at", "said"),
+    [
+        ({(1, 2): 0.5}, "max abs error 0.5, max rel error 0 where zero is not expected"),
+        ({(1, 2): 0.5, (0, 0): 3.0}, "max abs error 3, max rel error 0.5 where zero is not exp"),
+        ({(0, 0): 3.0}, "max abs error 3, max rel error 0.5"),
+    ],
+)
+def test_an_error_is_relative_to_what_is_not_zero(wrong_at, said):
+    got = EXACT.float()
+    assert EXACT[1, 2] == 0
+    for place, error in wrong_at.items():
+        got[place] += error
+    assert said in compare(got).sentence()
+    assert ("zero" in compare(got).sentence()) == ((1, 2) in wrong_at)
+
+
 def test_an_error_within_the_tolerance_agrees():
     scale = rms(EXACT)
     got = EXACT + 0.9 * (FLOAT32.atol * scale + FLOAT32.rtol * EXACT.abs())

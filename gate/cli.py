@@ -14,6 +14,7 @@ from rich.console import Console
 
 from gate import __version__
 from gate.cli_hook import hook
+from gate.cli_plan import plan
 from gate.destinations import source, takes_stdout, width_of_lines, write
 from gate.errors import GateError, MachineUnfit, MissingExtra
 from gate.options import (
@@ -305,6 +306,7 @@ def doctor() -> None:
 
 
 main.add_command(hook)
+main.add_command(plan)
 
 
 # --------------------------------------------------------------------------------- shared

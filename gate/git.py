@@ -115,22 +115,23 @@ def base_commit(root: Path, ref: str | None) -> str | None:
     a `ref` that has no common ancestor with HEAD.
     """
     if ref is not None:
-        return _merge_base(root, ref)
+        return merge_base(root, "HEAD", ref)
     for known in DEFAULT_BASES:
         with suppress(InvalidConfiguration):
-            return _merge_base(root, known)
+            return merge_base(root, "HEAD", known)
     return None
 
 
-def _merge_base(root: Path, ref: str) -> str:
+def merge_base(root: Path, one: str, other: str) -> str:
+    """The last commit that both have. Raises InvalidConfiguration where there is none."""
     try:
-        return git("merge-base", "HEAD", ref, cwd=root).strip()
+        return git("merge-base", one, other, cwd=root).strip()
     except InvalidConfiguration as error:
         if not str(error).endswith("exited with 1"):  # then git says nothing itself
-            error.hint = error.hint or f"name a commit that is here, or: git fetch origin {ref}"
+            error.hint = error.hint or f"name a commit that is here, or: git fetch origin {other}"
             raise
         raise InvalidConfiguration(
-            f"HEAD and {ref} have no common commit in {root}",
+            f"{one} and {other} have no common commit in {root}",
             hint="in a shallow clone: git fetch --unshallow (in a workflow: fetch-depth: 0)",
         ) from error
 

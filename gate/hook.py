@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING
 from gate import git
 from gate.config import FILE, Config, config_of
 from gate.errors import InvalidConfiguration
+from gate.kernels import NAME_PATTERN
 from gate.pushed import UnreadablePush, is_nothing, read_listing, touched
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from gate.pushed import Update
+    from gate.pushed import Listing, Update
 
 # Git runs these and looks at these on behalf of the user's own tree; the copy is not that.
 _PLAIN = (
@@ -103,6 +104,31 @@ def changes(
     return tuple(change for change in found.values() if change.kernels)
 
 
+def between(repository: Repository, base: str, head: str, *, project: str) -> Change:
+    """What `head` changes since it left the branch of `base`: all kernels where one is gone.
+
+    Raises InvalidConfiguration for what is no commit here, and for commits that share none, and
+    UnreadablePush for kernels whose names are none.
+    """
+    commit = _commit_here(repository, head)
+    fork_point = git.merge_base(repository.git_dir, _commit_here(repository, base), commit)
+    change = _change(repository, commit, fork_point, project)
+    folder = _from_top(_config(repository, commit, project).kernels, commit)
+    before, now = (_listing(repository, each, folder).kernels for each in (fork_point, commit))
+    for name in sorted(now):
+        if not NAME_PATTERN.fullmatch(name):
+            raise UnreadablePush(f"{name!r} in {folder} is no name of a kernel")
+    return replace(change, kernels=now, whole=True) if before - now else change
+
+
+def _commit_here(repository: Repository, revision: str) -> str:
+    commit = repository.commit(revision)
+    if commit is None:
+        hint = f"git fetch origin {revision}"
+        raise InvalidConfiguration(f"{revision} is no commit here", hint=hint)
+    return commit
+
+
 def _united(one: Change, other: Change) -> Change:
     """The same commit for two refs, which may have different bases."""
     more = max(one, other, key=lambda change: change.whole)
@@ -126,8 +152,7 @@ def _base(repository: Repository, update: Update, commit: str, remote: str) -> s
 def _change(repository: Repository, commit: str, base: str | None, project: str) -> Change:
     config = _config(repository, commit, project)
     kernels, baselines = (_from_top(path, commit) for path in (config.kernels, config.baselines))
-    entries = repository.entries("ls-tree", "-r", "--full-tree", commit, "--", kernels)
-    listing = read_listing(entries, kernels)
+    listing = _listing(repository, commit, kernels)
     whole = base is None or _is_configured_otherwise(repository, base, commit, project)
     names = frozenset() if base == commit else listing.linked
     if base and not whole:
@@ -142,6 +167,11 @@ def _change(repository: Repository, commit: str, base: str | None, project: str)
         project=project,
         files=(".",) if listing.linked else (kernels, *((baselines,) if stored else ())),
     )
+
+
+def _listing(repository: Repository, commit: str, kernels: str) -> Listing:
+    entries = repository.entries("ls-tree", "-r", "--full-tree", commit, "--", kernels)
+    return read_listing(entries, kernels)
 
 
 def _config(repository: Repository, commit: str, project: str) -> Config:

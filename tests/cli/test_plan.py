@@ -1,0 +1,89 @@
+"""`gate plan` in a real repository: two kernels on `main`, and a change that left it."""
+
+import pytest
+from click.testing import CliRunner
+
+from gate.cli import main
+
+
+@pytest.fixture
+def change(project):
+    for name in ("conv", "relu"):
+        write(project, f"kernels/{name}/kernel.py", "import torch\n")
+    write(project, "baselines/card/conv.json", "{}\n")
+    project.commit("two kernels")
+    project.git("switch", "--quiet", "--create", "change")
+    project.git("branch", "--force", "main")
+    return project
+
+
+def write(project, name, text):
+    file = project.root / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+
+
+def planned(*arguments):
+    answer = CliRunner().invoke(main, ["plan", "--base", "main", *arguments])
+    assert answer.exit_code == 0, answer.output
+    return answer.stdout.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("file", "kernels"),
+    [
+        ("README.md", ""),
+        ("kernels/README.md", ""),
+        ("gate/cli.py", ""),
+        ("kernels/relu/kernel.py", "relu"),
+        ("kernels/relu/workloads.toml", "relu"),
+        ("baselines/card/conv.json", "conv"),
+        ("kernels/new/kernel.py", "new"),
+    ],
+)
+def test_a_change_concerns_the_kernels_whose_files_it_changes(change, file, kernels):
+    write(change, file, "changed\n")
+    change.commit("a change")
+    assert planned() == [f"kernels={kernels}", "whole=false"]
+
+
+def test_what_others_changed_meanwhile_is_not_this_changes(change):
+    write(change, "kernels/relu/kernel.py", "changed\n")
+    change.commit("a change")
+    change.git("switch", "--quiet", "main")
+    write(change, "kernels/conv/kernel.py", "changed\n")
+    change.commit("main moves on")
+    assert planned("--head", "change") == ["kernels=relu", "whole=false"]
+
+
+def test_a_kernel_that_is_gone_concerns_all_whose_baselines_stay(change):
+    change.git("rm", "--quiet", "-r", "kernels/conv")
+    change.commit("a kernel less")
+    assert planned() == ["kernels=relu", "whole=true"]
+
+
+def test_another_configuration_concerns_all(change):
+    change.configure("runtime_tolerance = 0.02")
+    change.commit("another tolerance")
+    assert planned() == ["kernels=conv relu", "whole=true"]
+
+
+@pytest.mark.parametrize("name", ["two words", "new\nwhole=false", "Upper"])
+def test_a_name_that_would_be_an_output_of_its_own_is_refused(change, name):
+    write(change, f"kernels/{name}/kernel.py", "import torch\n")
+    change.commit("a hostile name")
+    answer = CliRunner().invoke(main, ["plan", "--base", "main"])
+    assert answer.exit_code == 7
+    assert "no name of a kernel" in answer.output
+    assert "kernels=" not in answer.stdout
+
+
+def test_a_commit_that_is_not_here_is_told(change):
+    answer = CliRunner().invoke(main, ["plan", "--base", "f" * 40])
+    assert answer.exit_code == 7
+    assert f"git fetch origin {'f' * 40}" in answer.output
+    change.git("switch", "--quiet", "--orphan", "alone")
+    change.git("commit", "--quiet", "--allow-empty", "--message", "no parent")
+    answer = CliRunner().invoke(main, ["plan", "--base", "main"])
+    assert answer.exit_code == 7
+    assert "no common commit" in answer.output

@@ -1,5 +1,6 @@
 import json
 import os
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -92,8 +93,10 @@ def test_what_is_not_a_finite_number_is_refused(tmp_path, number):
         load_measurement(written(tmp_path, text))
 
 
-@pytest.mark.parametrize("number", ['"356500.0"', "null", "true", "[]", "0", "-1", "1" * 400])
-def test_a_median_is_a_positive_number(tmp_path, number):
+@pytest.mark.parametrize(
+    "number", ['"356500.0"', "null", "true", "[]", "0", "0.999", "-1", "1.1e13", "1" * 400]
+)
+def test_a_median_lies_between_a_nanosecond_and_three_hours(tmp_path, number):
     text = measurement_json(measurement()).replace("356500.0", number, 1)
     with pytest.raises(InvalidDocument, match=r"\$\.results\[0\]\.timing"):
         load_measurement(written(tmp_path, text))
@@ -146,6 +149,14 @@ def test_only_regular_files_are_read(tmp_path):
 @pytest.mark.parametrize("name", SCHEMAS)
 def test_schemas_are_valid_draft_2020_12(name):
     Draft202012Validator.check_schema(schema(name))
+
+
+@pytest.mark.parametrize(("name", "rare"), [("measurement", ["1e+300"]), ("ncu_metrics", [])])
+def test_bounds_are_whole_numbers_which_are_cheap(name, rare):
+    fractional = []
+    file = files("gate.schemas") / f"{name}.schema.json"
+    json.loads(file.read_text(), parse_float=fractional.append)
+    assert fractional == rare
 
 
 def test_the_seeds_metrics_are_valid_for_both_validators():

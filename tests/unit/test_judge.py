@@ -496,7 +496,7 @@ def test_a_worse_candidate_never_gets_a_better_status(change, half, further, met
 @pytest.mark.parametrize(
     "changes",
     [
-        {"timing": timing((0.001, 1e13, 0.001))},
+        {"timing": timing((1.0, 1e13, 1.0))},
         {"timing": timing((1e13, 1e13, 1e13))},
         {"ncu": {FUNCTION: {**METRICS, SM_THROUGHPUT: 5e-324}}},
         {"profile": replace(profile(), spread={FUNCTION: {SM_THROUGHPUT: (0.0, 1e18)}})},

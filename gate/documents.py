@@ -14,7 +14,8 @@ import stat
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import NoneType, UnionType
+from typing import Any, Literal, get_args, get_origin
 
 import cattrs
 
@@ -32,23 +33,44 @@ def _is_not_measured(value: Any) -> bool:
 
 
 def _converter() -> cattrs.Converter:
+    """Made for values that have passed their schema: what JSON holds as the model does is kept.
+
+    So a whole number in a float's place stays whole. Hooks are looked up once, not for each value.
+    """
     converter = cattrs.Converter(detailed_validation=False)
+    converter.register_structure_hook_func(_is_plain, lambda value, _type: value)
 
     @converter.register_structure_hook_factory(_is_measured_union)
     def _(union: Any) -> Any:
-        (measured,) = (arm for arm in union.__args__ if arm is not NotMeasured)
-        return lambda value, _type: converter.structure(
-            value, NotMeasured if _is_not_measured(value) else measured
+        (kind,) = (arm for arm in union.__args__ if arm is not NotMeasured)
+        measured, gap = map(converter.get_structure_hook, (kind, NotMeasured))
+        return lambda value, _type: (
+            gap(value, NotMeasured) if _is_not_measured(value) else measured(value, kind)
         )
 
-    # The schema has checked every number: nothing is left to convert, and a whole one stays whole.
-    converter.register_structure_hook(float, lambda value, _type: value)
-    converter.register_structure_hook_func(lambda t: t == NcuBlock, lambda value, _type: value)
+    @converter.register_structure_hook_factory(_is_tuple)
+    def _(kind: Any) -> Any:
+        element = get_args(kind)[0]  # no tuple of the model mixes types
+        if _is_plain(element):
+            return lambda value, _type: tuple(value)
+        structure = converter.get_structure_hook(element)
+        return lambda value, _type: tuple([structure(each, element) for each in value])
+
     return converter
 
 
-def _is_measured_union(candidate: Any) -> bool:
-    return NotMeasured in getattr(candidate, "__args__", ())
+def _is_measured_union(kind: Any) -> bool:
+    return NotMeasured in get_args(kind)
+
+
+def _is_tuple(kind: Any) -> bool:
+    return get_origin(kind) is tuple
+
+
+def _is_plain(kind: Any) -> bool:
+    if isinstance(kind, UnionType):
+        return all(map(_is_plain, get_args(kind)))
+    return kind in (str, float, int, bool, NoneType, NcuBlock) or get_origin(kind) is Literal
 
 
 _CONVERTER = _converter()
@@ -190,7 +212,7 @@ def _read_bounded(path: Path) -> bytes:
     with os.fdopen(descriptor, "rb") as stream:
         if status.st_size > MAX_DOCUMENT_BYTES:
             raise InvalidDocument(f"{path}: larger than {MAX_DOCUMENT_BYTES} bytes")
-        return stream.read(MAX_DOCUMENT_BYTES)
+        return stream.read(status.st_size)
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -56,7 +56,8 @@ def compare_with_stored(
 
     `floor` is the least relative tolerance; the stored processes' deviation may buy more.
     """
-    deviation, session = log_deviation(stored), _session(stored)
+    deviation = log_deviation(stored)
+    session = _session(deviation)
     # What a baseline of few processes cannot even prove of itself is not asked of a candidate.
     error = deviation * math.sqrt(2 / len(stored))
     provable = student_quantile(0.5 + CONFIDENCE / 2, 2 * len(stored) - 2) * error + session
@@ -66,9 +67,9 @@ def compare_with_stored(
     return _comparison((stored, candidate), interval, tolerance, origin)
 
 
-def _session(stored: Sequence[float]) -> float:
-    """What another session may differ by, in logarithms."""
-    return SESSION + SESSION_NOISE_SHARE * log_deviation(stored)
+def _session(deviation: float) -> float:
+    """What another session may differ by, in logarithms, where processes have this deviation."""
+    return SESSION + SESSION_NOISE_SHARE * deviation
 
 
 def compare_in_turn(
@@ -136,7 +137,7 @@ def _explained(finding: Finding, stored: Sequence[float], candidate: Sequence[fl
     if finding.status is not Status.INCONCLUSIVE or against is None:
         return finding
     room = abs(math.log1p(against.tolerance) - abs(math.log1p(against.change)))
-    half = room - _session(stored)
+    half = room - _session(log_deviation(stored))
     needed = processes_needed(stored, candidate, half=half, confidence=CONFIDENCE)
     if needed is None:
         return _with_message(finding, f"{finding.reason.message}; more processes would not tell")

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from gate.config import Config
     from gate.kernels import KernelFolder
     from gate.measure import GpuMode, Plan
-    from gate.model import Binding, Measurement, Verdict
+    from gate.model import Binding, Measurement
+    from gate.verdict import Verdict
 
 # What to do about a file that does not hold what it must; the message names file and place.
 MEASURE_AGAIN = "write it with this version of the gate: gate measure -o FILE"

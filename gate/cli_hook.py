@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from gate.config import Config
     from gate.hook import Change, Repository
-    from gate.model import Finding, Verdict
+    from gate.verdict import Finding, Verdict
 
 
 @click.group()

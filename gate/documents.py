@@ -15,13 +15,16 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Literal, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 import cattrs
 
 from gate.errors import CannotWrite, InvalidDocument
-from gate.model import SCHEMA_VERSION, Binding, Measurement, NcuBlock, NotMeasured, Verdict
+from gate.model import SCHEMA_VERSION, Binding, Measurement, NcuBlock, NotMeasured
 from gate.schemas import schema_errors
+
+if TYPE_CHECKING:
+    from gate.verdict import Verdict
 
 # 1,000 kernels of 5 workloads with every metric are about a fifth of this.
 MAX_DOCUMENT_BYTES = 128 * 1024 * 1024

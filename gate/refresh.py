@@ -20,11 +20,9 @@ from gate.model import (
     Anchor,
     BaselineInfo,
     Environment,
-    Finding,
     Measurement,
-    Status,
-    Verdict,
 )
+from gate.verdict import Finding, Status, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -16,7 +16,7 @@ from gate import findings as say
 from gate import gaps
 from gate.compare import MAX_RUNTIME_TOLERANCE, status_of, tolerance_of
 from gate.errors import ExitCode
-from gate.model import RUNTIME, Comparison, NotMeasured, Reason, Status
+from gate.model import RUNTIME, NotMeasured
 from gate.sequential import CONFIDENCE
 from gate.stats import (
     Interval,
@@ -25,11 +25,13 @@ from gate.stats import (
     processes_needed,
     student_quantile,
 )
+from gate.verdict import Comparison, Reason, Status
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gate.model import BaseTiming, Canary, Environment, Finding, Result, Timing
+    from gate.model import BaseTiming, Canary, Environment, Result, Timing
+    from gate.verdict import Finding
 
 # A baseline noisier than the floor gets this many of its processes' deviations as tolerance. The
 # last look's interval is 1.35 of them wide on either side, the session's share included: what is

@@ -15,8 +15,9 @@ from gate.documents import (
     write_atomically,
 )
 from gate.errors import CannotWrite, ExitCode, InvalidDocument
-from gate.model import Finding, NotMeasured, Reason, Status, Verdict
+from gate.model import NotMeasured
 from gate.schemas import schema, schema_errors
+from gate.verdict import Finding, Reason, Status, Verdict
 from tests.factories import NO_GPU, baseline, measurement, result
 
 SCHEMAS = ("measurement", "ncu_metrics", "verdict", "workloads", "config")

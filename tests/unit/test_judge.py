@@ -16,14 +16,13 @@ from gate.model import (
     RUNTIME,
     SM_THROUGHPUT,
     Canary,
-    Comparison,
     Contract,
     Correctness,
     NotMeasured,
-    Status,
     Violation,
 )
 from gate.schemas import schema_errors
+from gate.verdict import Comparison, Status
 from tests.factories import (
     FUNCTION,
     H100,

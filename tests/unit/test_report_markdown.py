@@ -7,8 +7,8 @@ from markdown_it import MarkdownIt
 from report_samples import KERNEL, SAMPLES, agrees, figures, finding, regressed, verdict
 
 from gate.errors import ExitCode
-from gate.model import Status
 from gate.report.markdown import MARKER, MAX_CHARACTERS, MAX_OPEN_ROWS, render
+from gate.verdict import Status
 
 INCORRECT = """\
 <!-- gpu-regression-gate -->

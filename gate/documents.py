@@ -36,10 +36,7 @@ def _is_not_measured(value: Any) -> bool:
 
 
 def _converter() -> cattrs.Converter:
-    """Made for values that have passed their schema: what JSON holds as the model does is kept.
-
-    So a whole number in a float's place stays whole. Hooks are looked up once, not for each value.
-    """
+    """Made for values that have passed their schema; a hook is looked up once for all values."""
     converter = cattrs.Converter(detailed_validation=False)
     converter.register_structure_hook_func(_is_plain, lambda value, _type: value)
 
@@ -71,9 +68,13 @@ def _is_tuple(kind: Any) -> bool:
 
 
 def _is_plain(kind: Any) -> bool:
+    """Nothing is to be converted; but `20.0` passes as an integer, which is then made one.
+
+    A whole number in a float's place stays whole.
+    """
     if isinstance(kind, UnionType):
         return all(map(_is_plain, get_args(kind)))
-    return kind in (str, float, int, bool, NoneType, NcuBlock) or get_origin(kind) is Literal
+    return kind in (str, float, bool, NoneType, NcuBlock) or get_origin(kind) is Literal
 
 
 _CONVERTER = _converter()
@@ -125,7 +126,7 @@ def load_json(path: Path) -> Any:
             parse_constant=_refuse_constant,
             parse_float=_finite,
         )
-        if "\\u" in text:  # only an escape can smuggle in half of a surrogate pair
+        if "\\" in text:  # only an escape can smuggle in half of a surrogate pair, and few have one
             json.dumps(plain, ensure_ascii=False).encode()
     except RecursionError as error:
         raise InvalidDocument(f"{path}: nested too deeply") from error

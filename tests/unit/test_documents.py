@@ -103,6 +103,18 @@ def test_a_median_lies_between_a_nanosecond_and_three_hours(tmp_path, number):
         load_measurement(written(tmp_path, text))
 
 
+def test_an_integer_with_a_point_is_read_as_one(tmp_path):
+    def with_points(plain):
+        plain["results"][0]["timing"]["samples"][0].update(count=20.0, sm_clock_mhz=1980.0)
+        plain["results"][0]["static"]["launches"][0]["grid"] = [512.0, 255.0, 1.0]
+
+    back = load_measurement(written(tmp_path, edited(with_points))).results[0]
+    (launch, *_), (sample, *_) = back.static.launches, back.timing.samples
+    numbers = (sample.count, sample.sm_clock_mhz, *launch.grid)
+    assert numbers == (20, 1980, 512, 255, 1)
+    assert all(type(number) is int for number in numbers)
+
+
 def test_an_integer_too_long_to_be_read_is_refused(tmp_path):
     text = measurement_json(measurement()).replace("356500.0", "1" * 5000, 1)
     with pytest.raises(InvalidDocument):

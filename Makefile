@@ -17,7 +17,7 @@ check: $(VENV)/.ready
 	$(BIN)/gate judge --gpu auto $(RECORDED)
 
 test: $(VENV)/.ready
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist loadgroup
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .

@@ -1,7 +1,7 @@
 """False alarms and misses of the gate's rule and of others', by verdicts drawn from a pool.
 
-`python -m benchmarks.judge_pool POOL.jsonl... [--verdicts 300]` prints Markdown: one table a size,
-then what the pools are. A pool has one fresh process a line:
+`python -m benchmarks.judge_pool POOL.jsonl.gz... [--verdicts 300]` prints Markdown: one table a
+size, then what the pools are. A pool has one fresh process a line:
 
     {"size": "large", "arm": "A", "machine": "h100-1", "gpu": "NVIDIA H100 80GB HBM3",
      "samples_ns": [...], "median_ns": 352200.0}
@@ -17,6 +17,7 @@ base arm included; the stored baseline is not counted.
 from __future__ import annotations
 
 import argparse
+import gzip
 import json
 import math
 from collections import Counter, defaultdict
@@ -70,8 +71,9 @@ class Process:
 
 
 def load(files: Iterable[Path]) -> list[Process]:
-    """Every line of every file; what else a line says is left out."""
-    lines = [line for file in files for line in file.read_text().splitlines() if line.strip()]
+    """Every line of every gzipped file; what else a line says is left out."""
+    texts = [gzip.decompress(file.read_bytes()).decode() for file in files]
+    lines = [line for text in texts for line in text.splitlines() if line.strip()]
     known = [each.name for each in fields(Process)]
     rows = [{name: row[name] for name in known if name in row} for row in map(json.loads, lines)]
     return [Process(**{**row, "samples_ns": tuple(row["samples_ns"])}) for row in rows]
@@ -205,13 +207,19 @@ def cases_of(processes: Sequence[Process]) -> list[Case]:
     ]
 
 
+def by_arm(processes: Sequence[Process]) -> dict[tuple[str, str], list[Process]]:
+    """By machine and arm."""
+    pool: dict[tuple[str, str], list[Process]] = defaultdict(list)
+    for process in processes:
+        pool[process.machine, process.arm].append(process)
+    return pool
+
+
 def tallies(
     processes: Sequence[Process], *, verdicts: int, floor: float, seed: int
 ) -> dict[tuple[str, Case], Tally]:
     """By rule and case, `verdicts` each, for the processes of one size."""
-    pool: dict[tuple[str, str], list[Process]] = defaultdict(list)
-    for process in processes:
-        pool[process.machine, process.arm].append(process)
+    pool = by_arm(processes)
     found: dict[tuple[str, Case], Tally] = defaultdict(Tally)
     draw = np.random.default_rng(seed)
     for case in cases_of(processes):

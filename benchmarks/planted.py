@@ -1,7 +1,6 @@
-"""Slowdowns made of real work: the first kernel with some of its programs run twice.
+"""Slowdowns made of real work, planted in the first kernel; the values that it computes stay.
 
-`slower(source, share)` is `kernel.py` launched with `1 / share` more programs, which compute tiles
-that others compute too and store the same values. What that costs is measured, never assumed.
+What they cost is measured, never assumed.
 """
 
 from __future__ import annotations
@@ -9,10 +8,11 @@ from __future__ import annotations
 PROGRAM = "tl.program_id(0)"
 GRID = "    grid = (planes * ceil_div(h_out, block_h), ceil_div(columns + skew, block_w))\n"
 FIRST_LINE = "    # Vertical neighbours have consecutive ids"
+ADD_BIAS = "    if b_ptr is not None:\n"
 
 
 def slower(source: str, share: int) -> str:
-    """The kernel with every `share`-th program run once more."""
+    """The kernel with every `share`-th program run once more, which stores the same values."""
     assert source.count(GRID) == 1
     assert source.count(FIRST_LINE) == 1
     # n programs became n + n // share, of which n // share is the (share + 1)-th part.
@@ -21,3 +21,15 @@ def slower(source: str, share: int) -> str:
         FIRST_LINE, f"    program = {PROGRAM} % ({own})\n{FIRST_LINE}"
     )
     return planted.replace(GRID, f"{GRID}    grid = (grid[0] + grid[0] // {share}, grid[1])\n")
+
+
+def busier(source: str, times: int) -> str:
+    """The kernel with `times` comparisons more for each output, which no input ever meets.
+
+    For grids of less than one wave, where one more program costs as much as many.
+    """
+    assert source.count(ADD_BIAS) == 1
+    work = (
+        f"    for _ in tl.static_range({times}):\n        acc += tl.where(acc == 3e38, 1.0, 0.0)\n"
+    )
+    return source.replace(ADD_BIAS, work + ADD_BIAS)

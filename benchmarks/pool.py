@@ -1,30 +1,38 @@
 """Collects fresh-process timings of the first kernel, with and without planted slowdowns.
 
-`python -m benchmarks.pool OUT.jsonl MACHINE PROCESSES PLANTED SECONDS` on a machine with a GPU: for
-each benchmarked workload PROCESSES fresh processes of the kernel as it is and PLANTED of each
+`python -m benchmarks.pool OUT.jsonl.gz MACHINE PROCESSES PLANTED SECONDS` on a machine with a GPU:
+for each benchmarked workload PROCESSES fresh processes of the kernel as it is and PLANTED of each
 slowed-down one, in random order, one JSON line each (see `benchmarks/judge_pool.py`). It stops
-after SECONDS; arms are named by their true size, measured at the end.
+after SECONDS; arms are named by their true size, measured at the end. Which planted change slows
+the small workload by about WANTED is tried first.
 """
 
 from __future__ import annotations
 
+import gzip
 import json
 import random
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from statistics import fmean, median
 
-from benchmarks.planted import slower
+from benchmarks.planted import busier, slower
 from gate import processes, timing_worker
 from gate.environment import find_gpu, worker_environment
-from gate.kernels import load_folder
+from gate.kernels import KernelFolder, load_folder
 from gate.sampling import Lost, Order, TimedProcess
 from gate.timing import Worker
 
 SIZES = {"flagship": "large", "medium": "medium", "small": "small"}
-SHARES = {"flagship": (45, 85), "medium": (16, 32), "small": (1, 2)}
+PLANTED = {
+    "flagship": {f"1/{share}": partial(slower, share=share) for share in (50, 100)},
+    "medium": {f"1/{share}": partial(slower, share=share) for share in (24, 110)},
+    "small": {f"{times} more": partial(busier, times=times) for times in (1, 2, 3, 4, 6, 9)},
+}
+WANTED, TRIES = {"small": 0.05}, 3
 UNCHANGED = "A"
 
 
@@ -32,21 +40,9 @@ def main(out: Path, machine: str, count: int, planted: int, seconds: float) -> N
     started, gpu = time.monotonic(), find_gpu()
     folder = load_folder(Path("kernels/depthwise_conv_h"))
     workloads = {w.name: w for w in folder.workloads if w.benchmark}
-    source = folder.kernel_file.read_text()
     with tempfile.TemporaryDirectory(prefix="gate-pool-") as name:
         scratch = Path(name)
-        folders = {UNCHANGED: folder.path.resolve()}
-        for share in sorted({share for shares in SHARES.values() for share in shares}):
-            folders[str(share)] = scratch / str(share) / folder.name
-            folders[str(share)].mkdir(parents=True)
-            (folders[str(share)] / "kernel.py").write_text(slower(source, share))
-        orders = [
-            Order(workload=w, arm=arm, method="cuda_graph")
-            for w in workloads
-            for arm, times in [(UNCHANGED, count), *((str(s), planted) for s in SHARES[w])]
-            for _ in range(times)
-        ]
-        random.shuffle(orders)
+        folders = {UNCHANGED: folder.path.resolve(), **plant_all(scratch, folder)}
         with processes.Conversation(
             [sys.executable, "-m", timing_worker.__name__],
             env=worker_environment(scratch, gpu),
@@ -60,12 +56,49 @@ def main(out: Path, machine: str, count: int, planted: int, seconds: float) -> N
                 workloads=workloads,
                 seed=random.randrange(2**31),
             )
+            orders = shuffled_orders(worker, count, planted)
             taken = []
             while orders and time.monotonic() - started < seconds:
                 order = orders.pop()
                 taken.append((order, worker.take(order)))
     write(out, machine, gpu.name, taken)
     print(f"{len(taken)} processes in {time.monotonic() - started:.0f} s, {len(orders)} left out")
+
+
+def plant_all(scratch: Path, folder: KernelFolder) -> dict[str, Path]:
+    """A folder for each planted change."""
+    source = folder.kernel_file.read_text()
+    folders = {}
+    for number, (arm, plant) in enumerate(p for plants in PLANTED.values() for p in plants.items()):
+        folders[arm] = scratch / str(number) / folder.name
+        folders[arm].mkdir(parents=True)
+        (folders[arm] / "kernel.py").write_text(plant(source))
+    return folders
+
+
+def shuffled_orders(worker: Worker, count: int, planted: int) -> list[Order]:
+    arms = {workload: list(plants) for workload, plants in PLANTED.items()}
+    for workload, size in WANTED.items():
+        arms[workload] = [nearest(worker, workload, size)]
+    orders = [
+        Order(workload=workload, arm=arm, method="cuda_graph")
+        for workload, mine in arms.items()
+        for arm, times in [(UNCHANGED, count), *((each, planted) for each in mine)]
+        for _ in range(times)
+    ]
+    random.shuffle(orders)
+    return orders
+
+
+def nearest(worker: Worker, workload: str, size: float) -> str:
+    """The planted change that slows `workload` by about `size`, by a few processes each."""
+    middle = {}
+    for arm in (UNCHANGED, *PLANTED[workload]):
+        order = Order(workload=workload, arm=arm, method="cuda_graph")
+        middle[arm] = median(forward(worker.take(order)) for _ in range(TRIES))
+    own = middle.pop(UNCHANGED)
+    print({arm: f"{ns / own - 1:+.2%}" for arm, ns in middle.items()})
+    return min(middle, key=lambda arm: abs(middle[arm] / own - 1 - size))
 
 
 def write(
@@ -77,7 +110,7 @@ def write(
     for order, answer in taken:
         if not isinstance(answer, Lost):
             by_arm.setdefault((order.workload, order.arm), []).append(answer)
-    with out.open("w") as stream:
+    with gzip.open(out, "wt") as stream:
         for (workload, arm), answers in sorted(by_arm.items()):
             own = by_arm.get((workload, UNCHANGED), answers)
             true = fmean(map(forward, answers)) / fmean(map(forward, own)) - 1

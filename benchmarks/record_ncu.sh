@@ -25,7 +25,14 @@ keep = Path(sys.argv[1])
 for folder in (PROBE, *discover(Path("kernels"))):
     workload = next((w for w in folder.workloads if w.benchmark), folder.workloads[0])
     outcome = profile(
-        folder, [workload], ncu=find_ncu(), processes=2, forwards=3, seed=1, timeout_s=200, keep=keep
+        folder,
+        [workload],
+        ncu=find_ncu(),
+        processes=2,
+        forwards={workload.name: 3},
+        seed=1,
+        timeout_s=200,
+        keep=keep,
     )[workload.name]
     print(folder.name, workload.name, outcome.profile and dict(outcome.profile.launches))
     if isinstance(outcome.ncu, NotMeasured):

@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
     from gate.model import Profile, StaticLaunch
 
-# A baseline noisier than the floor gets so many of its launches' deviations as tolerance: more than
-# twice the 1.8 that an interval of twelve launches against twelve is wide on either side.
-NOISE_FACTOR = 5.0
+# A baseline noisier than the floor gets so many times as tolerance what an interval of its launches
+# against as many is wide on either side: the deviation is itself known to a third only.
+NOISE_FACTOR = 2.8
 # Standard errors on either side of a difference of medians: 99.9 % of twelve launches' against
 # twelve (Student's t with 22 degrees of freedom is 3.5 one-sided).
 STANDARD_ERRORS = 3.5
 # More launches than this narrow nothing: those of one process share its luck.
-MOST_LAUNCHES = 12
+MOST_LAUNCHES = 40
 # The median's standard error over the mean's, for normal noise: sqrt(pi / 2).
 MEDIAN_PENALTY = 1.2533
 # What one session may differ from another with the same card and code: ncu's figures moved by up to
@@ -58,7 +58,8 @@ def compare_throughput(
     change = math.log(cand) - math.log(base)
     centre = max(-_LARGEST, min(_LARGEST, change))
     interval = Interval(centre, centre - half, centre + half)
-    noise = NOISE_FACTOR * own + SESSION_THROUGHPUT
+    own_half = STANDARD_ERRORS * MEDIAN_PENALTY * own * math.sqrt(2 / launches)
+    noise = NOISE_FACTOR * own_half + SESSION_THROUGHPUT
     tolerance, origin = tolerance_of(noise, floor=floor, most=MAX_THROUGHPUT_TOLERANCE)
     return Comparison(
         unit="%",

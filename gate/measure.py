@@ -6,6 +6,7 @@ import secrets
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, Any, Literal
 
 from gate import correctness, metrics, ncu, static
@@ -314,7 +315,12 @@ class KernelRun:
     ) -> dict[str, tuple[NcuBlock | NotMeasured, Profile | None]]:
         """Only what could be timed is profiled: the rest keeps the reason that timing gave."""
         gaps = {name: t for name, t in timings.items() if isinstance(t, NotMeasured)}
-        timed = [w for w in benchmarked if w.name not in gaps]
+        forwards = {
+            name: metrics.forwards(median(t.process_medians_ns))
+            for name, t in timings.items()
+            if not isinstance(t, NotMeasured)
+        }
+        timed = [w for w in benchmarked if w.name in forwards]
         found: dict[str, tuple[NcuBlock | NotMeasured, Profile | None]] = {
             name: (gap, None) for name, gap in gaps.items()
         }
@@ -326,7 +332,7 @@ class KernelRun:
                 timed,
                 ncu=self.ncu_path,
                 processes=metrics.PROCESSES,
-                forwards=metrics.FORWARDS,
+                forwards=forwards,
                 seed=self.plan.seed,
                 timeout_s=self.config.ncu_timeout_s,
             )

@@ -17,9 +17,12 @@ from gate.model import DRAM_THROUGHPUT, SM_THROUGHPUT
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-# How much the gate profiles: fresh processes, and forward calls in each.
+# How much the gate profiles: fresh processes, and forward calls in each. The shorter a call, the
+# more its percentages spread: 0.3 % at 350 us, 2 % at 5 us (benchmarks/RESULTS.md).
 PROCESSES = 2
 FORWARDS = 6
+SHORT_FORWARDS = 20
+SHORT_NS = 20_000
 
 DURATION = "gpu__time_duration.sum"
 GRID_SIZE = "launch__grid_size"
@@ -97,6 +100,11 @@ TABLE: tuple[Metric, ...] = (
 )
 BY_NAME = {metric.name: metric for metric in TABLE}
 REQUIRED = frozenset(metric.name for metric in TABLE if metric.required)
+
+
+def forwards(runtime_ns: float) -> int:
+    """How many calls to profile in each process of a forward call that takes `runtime_ns`."""
+    return SHORT_FORWARDS if runtime_ns < SHORT_NS else FORWARDS
 
 
 def wanted(compute_capability: str | None) -> tuple[str, ...]:

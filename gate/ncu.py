@@ -24,7 +24,7 @@ from gate.ncu_launches import counts, merge, refuse_other_counts
 from gate.ncu_program import CACHE_CONTROL, CLOCK_CONTROL, REPLAY_MODE, find_ncu, ncu_version
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from gate.kernels import KernelFolder, Workload
@@ -51,7 +51,7 @@ def profile(
     *,
     ncu: Path,
     processes: int,
-    forwards: int,
+    forwards: Mapping[str, int],
     seed: int,
     timeout_s: float,
     keep: Path | None = None,
@@ -98,25 +98,26 @@ def collect(
     *,
     ncu: Path,
     processes: int,
-    forwards: int,
+    forwards: Mapping[str, int],
     seed: int,
     timeout_s: float,
     keep: Path | None = None,
 ) -> dict[str, tuple[NcuBlock, Profile]]:
-    """Profile `forwards` forward calls of each workload in each of `processes` fresh processes.
+    """Profile forward calls of each workload in each of `processes` fresh processes.
 
-    `timeout_s` bounds all of them together. `keep` is a folder that gets each process's report and
-    log. Raises ProfilingFailed, and MachineUnfit where the GPU cannot be described.
+    `forwards` says by name how many. `timeout_s` bounds all of them together. `keep` is a folder
+    that gets each process's report and log. Raises ProfilingFailed, and MachineUnfit where the GPU
+    cannot be described.
     """
     gpu = find_gpu()
     job = Job(
         folder=folder,
         workloads=tuple(workloads),
+        forwards=tuple(forwards[workload.name] for workload in workloads),
         kernels=_kernels(folder),
         ncu=ncu,
         gpu=gpu,
         driver=driver_version() if gpu else None,
-        forwards=forwards,
         seed=seed,
         timeout_s=timeout_s,
         deadline=time.monotonic() + timeout_s,

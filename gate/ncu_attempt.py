@@ -37,15 +37,18 @@ ORPHAN_SECONDS = 30
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """What all profiled processes of one kernel have in common; `deadline` is monotonic."""
+    """What all profiled processes of one kernel have in common; `deadline` is monotonic.
+
+    `forwards` says for each of `workloads` how many forward calls are profiled.
+    """
 
     folder: KernelFolder
     workloads: tuple[Workload, ...]
+    forwards: tuple[int, ...]
     kernels: frozenset[str]
     ncu: Path
     gpu: Gpu | None
     driver: str | None
-    forwards: int
     seed: int
     timeout_s: float
     deadline: float
@@ -68,7 +71,7 @@ def attempt(job: Job, names: tuple[str, ...], index: int) -> tuple[tuple[Forward
             started = (scratch / "ready").exists()
             raise ProfilingFailed(failure if started else _blame_machine(failure))
         launches = read_report(report, names, ncu=job.ncu)
-    shares = split(launches, job.forwards, len(job.workloads))
+    shares = split(launches, job.forwards)
     for calls in shares:
         refuse_foreign(calls, job.kernels)
     return shares
@@ -81,8 +84,10 @@ def _run(job: Job, names: tuple[str, ...], report: Path, log: Path) -> processes
         raise ProfilingFailed(timed_out(job.timeout_s, ""))
     request = {
         "folder": str(job.folder.path.resolve()),
-        "workloads": [workload.to_json() for workload in job.workloads],
-        "forwards": job.forwards,
+        "workloads": [
+            {"definition": workload.to_json(), "forwards": forwards}
+            for workload, forwards in zip(job.workloads, job.forwards, strict=True)
+        ],
         "seed": job.seed,
         "ready": str(scratch / "ready"),
         "deadline_s": int(left) + ORPHAN_SECONDS,

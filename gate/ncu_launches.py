@@ -16,8 +16,8 @@ from gate.stats import robust_deviation
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-# The worker launches this before every forward call and after the last, so that what belongs to
-# which call is seen in the report itself. NVTX ranges would miss launches from other threads.
+# The worker launches this before each subject's first forward call and after its last, so that what
+# belongs to whom is seen in the report itself. NVTX ranges would miss launches from other threads.
 BOUNDARY = "gate_forward_boundary"
 
 MISSING = "metric_missing"
@@ -56,13 +56,11 @@ def identifier(name: str) -> str:
     return (f"_{plain}" if not plain or plain[0].isdigit() else plain)[:MAX_IDENTIFIER]
 
 
-def split(
-    launches: Sequence[Launch], forwards: int, subjects: int
-) -> tuple[tuple[Forward, ...], ...]:
-    """The launches of each forward call of each subject, between the worker's boundaries.
+def split(launches: Sequence[Launch], forwards: Sequence[int]) -> tuple[tuple[Forward, ...], ...]:
+    """The launches of each forward call of each subject, which is called `forwards` times.
 
-    Raises ProfilingFailed unless each of the `subjects` was called exactly `forwards` times and
-    launched the same in each call.
+    Raises ProfilingFailed unless each subject lies between boundaries of its own and launched the
+    same in each call.
     """
     if not all(launch.name for launch in launches):
         raise _failed("report_unreadable", "ncu's report is cut off: one of its launches is empty")
@@ -71,26 +69,36 @@ def split(
             "no_kernels_profiled",
             f"ncu profiled none of the gate's own launches, only {_listed(launches)}",
         )
-    calls: list[list[Launch]] = []
+    stretches: list[list[Launch]] = [[]]
     for launch in launches:
         if launch.name == BOUNDARY:
-            calls.append([])
-        elif not calls:
-            raise _failed(DIFFER, f"{launch.name} ran before the first forward call")
+            stretches.append([])
         else:
-            calls[-1].append(launch)
-    # Each subject's last boundary begins a stretch in which nothing may run.
-    shares = [calls[i : i + forwards + 1] for i in range(0, len(calls), forwards + 1)]
-    after = [launch for share in shares for launch in share[-1]]
-    if len(calls) != subjects * (forwards + 1) or after:
+            stretches[-1].append(launch)
+    # Before the first subject, between two and after the last nothing may run.
+    between = [launch for stretch in stretches[::2] for launch in stretch]
+    if len(stretches) != 2 * len(forwards) + 1 or between:
         raise _failed(
             DIFFER,
-            f"{subjects} x {forwards} forward calls were profiled, and {len(calls) - len(shares)}"
-            f" with {len(after)} further launches came back: {_listed(launches)}",
+            f"{len(stretches) - 1} boundaries around {len(forwards)} workloads came back, and "
+            f"{len(between)} launches outside of them: {_listed(launches)}",
         )
-    for share in shares:
-        _refuse_different(share[:-1])
-    return tuple(tuple(tuple(call) for call in share[:-1]) for share in shares)
+    subjects = zip(stretches[1::2], forwards, strict=True)
+    return tuple(_calls(stretch, count) for stretch, count in subjects)
+
+
+def _calls(stretch: Sequence[Launch], forwards: int) -> tuple[Forward, ...]:
+    """A subject's launches, call by call: as many in each."""
+    size, rest = divmod(len(stretch), forwards)
+    if rest:
+        raise _failed(
+            DIFFER,
+            f"{forwards} forward calls were profiled, and {len(stretch)} launches came back, which"
+            f" is not as many for each: {_listed(stretch)}",
+        )
+    calls = tuple(tuple(stretch[i * size : (i + 1) * size]) for i in range(forwards))
+    _refuse_different(calls)
+    return calls
 
 
 def refuse_foreign(forwards: Iterable[Forward], kernels: Iterable[str]) -> None:

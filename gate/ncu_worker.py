@@ -1,8 +1,8 @@
 """The profiling step, child's side: runs under ncu. Executes untrusted code.
 
 Compiling, autotuning and warming up happen before profiling starts. From then on ncu replays every
-launch, whoever makes it; a kernel of the gate's own marks where one forward call ends and the next
-begins, so the report alone shows what each call launched.
+launch, whoever makes it; a kernel of the gate's own marks where a workload's forward calls begin
+and end, so the report alone shows what each workload launched.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ def main(request_file: str) -> None:
     Path(request["ready"]).touch()
     with torch.no_grad():
         for plain in request["workloads"]:
-            forward = _forward(request, Workload.from_json(plain))
-            _profile(forward, lambda: gate_forward_boundary[(1,)](flag), request["forwards"])
+            forward = _forward(request, Workload.from_json(plain["definition"]))
+            _profile(forward, lambda: gate_forward_boundary[(1,)](flag), plain["forwards"])
             del forward
             torch.cuda.empty_cache()
 
@@ -69,8 +69,8 @@ def _profile(forward: Callable[[], Any], mark: Callable[[], Any], forwards: int)
         forward()
     synchronize()
     start()  # type: ignore[no-untyped-call]
+    mark()
     for _ in range(forwards):
-        mark()
         forward()
         synchronize()
     mark()

@@ -40,6 +40,13 @@ class Project:
         return load_config(self.root)
 
 
+def pytest_collection_modifyitems(items):
+    """One GPU, one worker: beside another program on it a timing is no figure."""
+    for item in items:
+        if item.get_closest_marker("gpu"):
+            item.add_marker(pytest.mark.xdist_group("gpu"))
+
+
 @pytest.fixture(autouse=True)
 def anywhere(monkeypatch):
     """The tests say by themselves where they run: GitHub's Actions run them too."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from gate.anchors import steps_from
 from gate.model import (
     DRAM_THROUGHPUT,
     GATED_METRICS,
+    RUNTIME,
     SCHEMA_VERSION,
     SM_THROUGHPUT,
     STEPS,
@@ -183,3 +185,22 @@ def baseline(*results, **how):
         anchors={},
     )
     return replace(measurement(*results, **how), baseline=info)
+
+
+def refreshed(document, before=None, **changes):
+    """`document` as a baseline of one kernel that replaces `before`."""
+    info = BaselineInfo(
+        commit="e" * 40,
+        date="2026-11-22T09:00:00Z",
+        reason="bounds are checked now",
+        kernel_sha256="b" * 64,
+        anchors={},
+    )
+    info = replace(info, **changes)
+    steps = steps_from(before, document, info)
+    anchors = {workload: {RUNTIME: step.anchor(0.1)} for workload, step in steps.items()}
+    return replace(
+        document,
+        sources=dict.fromkeys(document.sources, info.kernel_sha256),
+        baseline=replace(info, anchors=anchors),
+    )

@@ -81,7 +81,7 @@ def counters(ncu: Path) -> Check:
             PROBE.workloads,
             ncu=ncu,
             processes=1,
-            forwards=1,
+            forwards={workload.name: 1 for workload in PROBE.workloads},
             seed=0,
             timeout_s=TIMEOUT_SECONDS,
         )

@@ -12,26 +12,15 @@ from dataclasses import replace
 import pytest
 from click.testing import CliRunner
 
-from gate.anchors import steps_from
 from gate.baselines import Baselines
 from gate.cli import main
 from gate.documents import measurement_json
-from gate.model import RUNTIME
 from gate.schemas import schema_errors
-from tests.factories import baseline, measurement, result
+from tests.factories import measurement, refreshed, result
 from tests.judging import times
 
 GPU = "nvidia-h100-80gb-hbm3"
 SLOWER = measurement(result(timing=times(1.05)))
-
-
-def refreshed(document, before=None):
-    info = replace(baseline().baseline, commit="e" * 40, reason="bounds are checked now")
-    steps = steps_from(before, document, info)
-    anchors = {workload: {RUNTIME: step.anchor(0.1)} for workload, step in steps.items()}
-    return replace(document, baseline=replace(info, anchors=anchors))
-
-
 TRUSTED = refreshed(measurement())
 
 

@@ -66,6 +66,7 @@ def test_a_weight_beyond_2_31_elements(kernel):
     torch.testing.assert_close(y[0, last, 0, 0].float(), theirs, rtol=1e-2, atol=2e-2)
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")  # what its compiler imports
 @pytest.mark.parametrize("dynamic", [False, True])
 def test_torch_compile_takes_it_whole(kernel, dynamic):
     torch.compiler.reset()

@@ -139,7 +139,7 @@ def test_a_script_stops_at_its_first_fault(file):
     assert subprocess.run(["bash", "-n", str(file)]).returncode == 0
 
 
-@pytest.mark.parametrize("script", set(PROGRAMS) - {"job-started.sh"})
+@pytest.mark.parametrize("script", sorted(set(PROGRAMS) - {"job-started.sh"}))
 def test_a_dry_run_changes_nothing_and_calls_nothing(host, script):
     before = host.tree()
     said = host.runs(script, "--dry-run")
@@ -150,7 +150,7 @@ def test_a_dry_run_changes_nothing_and_calls_nothing(host, script):
     assert TOKEN not in said
 
 
-@pytest.mark.parametrize("script", set(PROGRAMS) - {"job-started.sh"})
+@pytest.mark.parametrize("script", sorted(set(PROGRAMS) - {"job-started.sh"}))
 @pytest.mark.parametrize("arguments", [["--force"], ["--dry-run", "x"]])
 def test_a_wrong_option_does_nothing(host, script, arguments):
     assert host.run(script, *arguments).returncode == 2

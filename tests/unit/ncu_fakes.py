@@ -27,7 +27,8 @@ calls.append(
         scratch_modes=oct(request.parent.stat().st_mode & 0o777),
     )
 )
-(here / "calls.json").write_text(json.dumps(calls))
+(here / "calls.new").write_text(json.dumps(calls))
+(here / "calls.new").replace(here / "calls.json")  # it may be killed at any time
 acts = json.loads((here / "acts.json").read_text())
 act = acts[min(len(calls), len(acts)) - 1]
 if act["ready"]:
@@ -104,9 +105,8 @@ def boundary():
 
 
 def report(*forwards):
-    """The launches of these forward calls as a report has them, between boundaries."""
-    marked = [x for forward in forwards for x in (boundary(), *forward)]
-    return [*marked, boundary()]
+    """The launches of a subject's forward calls as a report has them, between boundaries."""
+    return [boundary(), *(x for forward in forwards for x in forward), boundary()]
 
 
 class FakeMetric:

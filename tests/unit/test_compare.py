@@ -4,6 +4,7 @@ from dataclasses import replace
 import pytest
 
 from gate.compare import (
+    MAX_THROUGHPUT_TOLERANCE,
     MEDIAN_PENALTY,
     NOISE_FACTOR,
     SESSION_THROUGHPUT,
@@ -33,14 +34,27 @@ def test_a_noisy_candidate_does_not_widen_its_own_tolerance():
 def test_a_throughputs_interval_is_that_of_two_medians_of_launches():
     comparison = throughput(31.1, spread=0.01, own=0.02)
     assert comparison.change == 0.0
-    error = MEDIAN_PENALTY * math.sqrt((0.01**2 + 0.02**2) / 12)
-    assert comparison.high == pytest.approx(STANDARD_ERRORS * error + SESSION_THROUGHPUT, rel=0.05)
-    assert comparison.tolerance == pytest.approx(NOISE_FACTOR * 0.01 + SESSION_THROUGHPUT, rel=1e-3)
+    errors = STANDARD_ERRORS * MEDIAN_PENALTY
+    half = errors * math.sqrt((0.01**2 + 0.02**2) / 12)
+    assert comparison.high == pytest.approx(half + SESSION_THROUGHPUT, rel=0.05)
+    noise = NOISE_FACTOR * errors * 0.01 * math.sqrt(2 / 12)
+    assert comparison.tolerance == pytest.approx(noise + SESSION_THROUGHPUT, rel=1e-3)
     assert comparison.tolerance_origin == "noise"
 
 
+def test_more_launches_let_noise_buy_less():
+    few, many = (replace(profile(spread=0.02), forwards=n) for n in (12, 40))
+    tolerances = [
+        compare_throughput(
+            SM_THROUGHPUT, FUNCTION, baseline=(METRICS, p), candidate=(METRICS, p), floor=0.02
+        ).tolerance
+        for p in (few, many)
+    ]
+    assert tolerances == [MAX_THROUGHPUT_TOLERANCE, pytest.approx(0.057, abs=0.001)]
+
+
 def test_many_launches_that_a_document_claims_narrow_nothing_beyond_what_is_known():
-    few, many = (replace(profile(spread=0.01), forwards=n) for n in (12, 10**9))
+    few, many = (replace(profile(spread=0.01), forwards=n) for n in (40, 10**9))
     intervals = {
         compare_throughput(
             SM_THROUGHPUT, FUNCTION, baseline=(METRICS, p), candidate=(METRICS, p), floor=0.02

@@ -53,7 +53,7 @@ def machine(monkeypatch):
 
 
 def profile(folder, program, **changes):
-    arguments = {"processes": 2, "forwards": 3, "seed": 7, "timeout_s": 60.0} | changes
+    arguments = {"processes": 2, "forwards": {"default": 3}, "seed": 7, "timeout_s": 60.0} | changes
     path = program.path if isinstance(program, FakeNcu) else program
     return ncu.profile(folder, [Workload(name="default")], ncu=path, **arguments)["default"]
 
@@ -120,11 +120,17 @@ def test_one_workload_that_breaks_is_the_only_one_without_figures(tmp_path, fold
     fake = FakeNcu(tmp_path, broken, GOOD, broken)
     workloads = [Workload(name="good"), Workload(name="bad")]
     found = ncu.profile(
-        folder, workloads, ncu=fake.path, processes=1, forwards=3, seed=7, timeout_s=60.0
+        folder,
+        workloads,
+        ncu=fake.path,
+        processes=1,
+        forwards={"good": 3, "bad": 4},
+        seed=7,
+        timeout_s=60.0,
     )
     assert found["good"].profile.forwards == 3
     assert found["bad"].ncu.reason == "worker_failed"
-    asked = [[w["name"] for w in call["request"]["workloads"]] for call in fake.calls]
+    asked = [[w["definition"]["name"] for w in call["request"]["workloads"]] for call in fake.calls]
     assert asked == [["good", "bad"], ["good"], ["bad"]]
 
 
@@ -133,8 +139,9 @@ def test_the_workers_request_has_all_it_needs(tmp_path, folder):
     profile(folder, fake, processes=1)
     request = fake.calls[0]["request"]
     assert request["folder"] == str(folder.path)
-    assert [Workload.from_json(w) for w in request["workloads"]] == [Workload(name="default")]
-    assert (request["forwards"], request["seed"]) == (3, 7)
+    (asked,) = request["workloads"]
+    assert Workload.from_json(asked["definition"]) == Workload(name="default")
+    assert (asked["forwards"], request["seed"]) == (3, 7)
     assert 60 <= request["deadline_s"] <= 90
 
 
@@ -375,7 +382,7 @@ echo "Version 2025.3.1.0 (build 36398880) (public-release)"
 # -------------------------------------------------------------------------------- the worker
 
 
-def test_the_worker_marks_each_forward_call_and_nothing_before_them(monkeypatch):
+def test_the_worker_marks_where_the_forward_calls_begin_and_end(monkeypatch):
     worker = pytest.importorskip("gate.ncu_worker")
     events = []
     for name in ("start", "stop", "synchronize"):
@@ -383,6 +390,6 @@ def test_the_worker_marks_each_forward_call_and_nothing_before_them(monkeypatch)
     worker._profile(lambda: events.append("call"), lambda: events.append("mark"), 2)
     told = [event for event in events if event != "synchronize"]
     warmup = ["call"] * worker.WARMUP_FORWARDS
-    assert told == [*warmup, "start", "mark", "call", "mark", "call", "mark", "stop"]
+    assert told == [*warmup, "start", "mark", "call", "call", "mark", "stop"]
     # Nothing may be under way when profiling starts or stops.
     assert events[events.index("start") - 1] == events[events.index("stop") - 1] == "synchronize"

@@ -6,7 +6,7 @@ from gate.baselines import Baselines
 from gate.check import baselines_for, verdict_of
 from gate.errors import ExitCode, InvalidConfiguration, RefusedBaseline
 from gate.kernels import KernelFolder, Workload
-from gate.model import RUNTIME, SM_THROUGHPUT, Correctness, NotMeasured
+from gate.model import RUNTIME, SM_THROUGHPUT, BaseTiming, Correctness, NotMeasured
 from gate.refresh import propose, refuse_dirty_tree, require_reason
 from gate.verdict import Status
 from tests.factories import (
@@ -77,6 +77,21 @@ def test_a_baseline_without_its_canary_could_not_tell_the_machine_from_the_code(
     with pytest.raises(RefusedBaseline, match="canary") as refusal:
         proposed(project, folder, blind, accept=True)
     assert refusal.value.exit_code is ExitCode.ENVIRONMENT
+
+
+def test_a_baseline_keeps_no_base_arm_which_would_excuse_whatever_is_held_against_it(
+    project, folder
+):
+    in_turn = BaseTiming(
+        commit=COMMIT,
+        kernel_sha256="d" * 64,
+        process_medians_ns=MEDIANS,
+        candidate_medians_ns=MEDIANS,
+    )
+    suspect = replace(timing(), base=in_turn)
+    made = proposed(project, folder, measurement(result(timing=suspect)))
+    (kept,) = made.baseline.results
+    assert kept.timing == timing()
 
 
 def test_a_baseline_lists_its_workloads_in_one_order_whatever_was_asked(project, folder):

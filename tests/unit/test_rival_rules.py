@@ -1,5 +1,6 @@
 """Other projects' rules on data whose answer is known, and the tables drawn from made-up pools."""
 
+import gzip
 import json
 from functools import partial
 
@@ -153,9 +154,9 @@ def test_a_small_pool_ends_the_looks_early():
 
 
 def test_the_report_is_a_table_a_size_and_one_of_the_pools(tmp_path):
-    file = tmp_path / "pool.jsonl"
+    file = tmp_path / "pool.jsonl.gz"
     lines = [json.dumps({**vars(p), "samples_ns": list(p.samples_ns), "at": 1}) for p in pool()]
-    file.write_text("\n".join(lines) + "\n")
+    file.write_bytes(gzip.compress("\n".join(lines).encode()))
     text = report(load([file]), verdicts=5, floor=0.01, seed=8)
     assert "### medium" in text
     assert "| this gate | 0.0 % [0.0, 27.8] | 0.0 % [0.0, 27.8] |" in text

@@ -1,0 +1,17 @@
+"""Stands in for a runner's `python3 -m venv FOLDER`.
+
+Its environments have the packages that the tests have, but for the gate, and a pip of their own.
+"""
+
+import shutil
+import sys
+import venv
+from pathlib import Path
+
+option, module, folder = sys.argv[1:]
+assert (option, module) == ("-m", "venv"), sys.argv
+venv.create(folder, symlinks=True, with_pip=False)
+(packages,) = Path(folder).glob("lib/python*/site-packages")
+theirs = [path for path in sys.path if path.endswith("-packages")]
+(packages / "of_the_tests.pth").write_text("\n".join(theirs))
+shutil.copy(Path(__file__).with_name("pip.py"), packages)

@@ -1,0 +1,320 @@
+"""The GPU gate's workflow, run for real: what it tells at which commit, and what it never believes.
+
+GitHub is `github_api.py`, and the card finds what was recorded on an H100, under its own name.
+"""
+
+import sys
+from dataclasses import replace
+
+import pytest
+
+from gate.baselines import Baselines
+from gate.documents import load_measurement
+from gate.model import Correctness, NotMeasured, Timing
+from gate.report.markdown import MARKER
+from tests.factories import refreshed
+from tests.workflows.acting import KERNEL, ROOT, WORKFLOW, Act, Project, digest
+from tests.workflows.github_api import BOT, REPOSITORY
+
+CARD = "nvidia-geforce-rtx-4090"
+H100 = load_measurement(ROOT / "tests" / "data" / "h100" / "measurement.json")
+AS_BEFORE = replace(
+    H100,
+    environment=replace(
+        H100.environment, gpu=replace(H100.environment.gpu, name="NVIDIA GeForce RTX 4090")
+    ),
+)
+INCORRECT = NotMeasured(status="not_run", reason="incorrect", message="the kernel is not correct")
+
+
+def slower(factor):
+    return replace(AS_BEFORE, results=tuple(delayed(r, factor) for r in AS_BEFORE.results))
+
+
+def delayed(result, factor):
+    timing = result.timing
+    if not isinstance(timing, Timing):
+        return result
+    points = ("min_ns", "q1_ns", "median_ns", "q3_ns", "max_ns")
+    timing = replace(
+        timing,
+        process_medians_ns=tuple(ns * factor for ns in timing.process_medians_ns),
+        samples=tuple(
+            replace(one, **{point: getattr(one, point) * factor for point in points})
+            for one in timing.samples
+        ),
+    )
+    return replace(result, timing=timing)
+
+
+def wrong():
+    first, *others = AS_BEFORE.results
+    failed = Correctness(status="failed", backend="cuda", seed=1, message="1 of 9 elements is off")
+    return replace(
+        AS_BEFORE,
+        results=(
+            replace(first, correctness=failed, timing=INCORRECT, ncu=INCORRECT, profile=None),
+            *others,
+        ),
+    )
+
+
+SOURCE = (ROOT / KERNEL).read_text()
+# What the card finds of the kernel files that the changes here bring.
+RECORDED = {
+    SOURCE: AS_BEFORE,
+    f"{SOURCE}# rewritten\n": AS_BEFORE,
+    f"{SOURCE}# slower\n": slower(1.05),
+    f"{SOURCE}# wrong\n": wrong(),
+}
+_, SAME, SLOWER, WRONG = RECORDED
+TRUSTED = refreshed(AS_BEFORE)
+
+
+def stored_in(tree, baseline):
+    Baselines(tree / "baselines" / CARD, "sm_89").write(baseline)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    project = Project(tmp_path_factory.mktemp("project"), lambda tree: stored_in(tree, TRUSTED))
+    for kernel, document in RECORDED.items():
+        project.remember(kernel, document)
+    return project
+
+
+class PullRequest:
+    """Number 7 of `octo/kernels`, and what its author is told."""
+
+    def __init__(self, project, folder):
+        self.project, self.act = project, Act(project, folder)
+        self.api, self.head = self.act.api, None
+
+    def push(self, *edits):
+        """Each is called with the tree of the head to be."""
+        self.head = self.api.pull_requests[7] = self.project.propose(edits)
+
+    def workflow(self):
+        """That of `main`, which GitHub takes for `pull_request_target`."""
+        return self.project.workflow_at(self.project.main)
+
+    def gate(self, workflow=None, **event):
+        """The exit code."""
+        return self.run("pull_request_target", self.event(**event), workflow)
+
+    def run(self, name, event, workflow=None):
+        ended = self.act.run(name, event, workflow or self.workflow())
+        sys.stdout.write(ended.stdout)
+        return ended.returncode
+
+    def event(self, *, title="A change", ref="change", repository=REPOSITORY):
+        head = {"sha": self.head, "ref": ref, "repo": {"full_name": repository}}
+        base = {"sha": self.project.main, "ref": "main", "repo": {"full_name": REPOSITORY}}
+        return {
+            "number": 7,
+            "pull_request": {"number": 7, "title": title, "head": head, "base": base},
+            "repository": {"full_name": REPOSITORY, "default_branch": "main"},
+        }
+
+    def told(self):
+        """The conclusion of the check at the head, and the report's first visible line."""
+        (check,) = self.api.checks
+        assert (check["name"], check["head_sha"]) == ("GPU verdict", self.head)
+        assert check["status"] == "completed"
+        assert check["output"]["title"] == f"GPU gate: {check['conclusion']}"
+        marker, line = check["output"]["summary"].splitlines()[:2]
+        assert marker == MARKER
+        return check["conclusion"], line
+
+    def commented(self):
+        """The text of its only comment, which is the bot's."""
+        (comment,) = self.api.comments
+        assert (comment["issue"], comment["user"]["login"]) == (7, BOT)
+        return comment["body"]
+
+
+@pytest.fixture
+def change(project, tmp_path):
+    return PullRequest(project, tmp_path)
+
+
+def kernel(text):
+    return lambda tree: (tree / KERNEL).write_text(text)
+
+
+def nothing_but_words(tree):
+    (tree / "README.md").write_text("Other words.\n")
+
+
+def stored(factor):
+    """A baseline that is `factor` times as slow as what is measured of SLOWER."""
+    document = refreshed(slower(1.05 * factor), TRUSTED, kernel_sha256=digest(SLOWER))
+    return lambda tree: stored_in(tree, document)
+
+
+NO_VERDICT = "There is no verdict: the run says why."
+CHECK, COMMENT = ("POST", "check-runs"), ("POST", "issues/7/comments")
+GREEN = "### PASSED"
+INVALID = "### FAILED invalid (exit 7): `depthwise_conv_h`: `baseline`"
+RED = "### FAILED regressed (exit 3): `depthwise_conv_h/flagship` `runtime` +5.00 %"
+
+# ------------------------------------------------------------------------------- the verdicts
+
+
+@pytest.mark.parametrize(
+    ("edits", "conclusion", "line"),
+    [
+        ([kernel(SAME)], "success", GREEN),
+        ([nothing_but_words], "success", GREEN),
+        ([kernel(SLOWER)], "failure", RED),
+        ([kernel(SLOWER), stored(1)], "success", GREEN),
+        ([kernel(WRONG)], "failure", "### FAILED incorrect (exit 4): `depthwise_conv_h/flagship`"),
+    ],
+    ids=["green", "unrelated", "regressed", "accepted", "incorrect"],
+)
+def test_a_pull_request_is_told_the_verdict_at_its_head(change, edits, conclusion, line):
+    change.push(*edits)
+    assert change.gate() == (conclusion != "success")
+    said, first = change.told()
+    assert said == conclusion
+    assert first.startswith(line)
+    assert change.api.written() == [CHECK, COMMENT]
+    assert change.commented() == change.api.checks[0]["output"]["summary"]
+    assert ("Accepted changes" in change.commented()) == (len(edits) > 1)
+
+
+def test_every_run_writes_over_one_comment_of_its_own(change):
+    forged = f"{MARKER}\n### PASSED"
+    change.api.comment(7, "Nice.", login="reader")
+    change.api.comment(7, forged, login="stranger")
+    change.api.comment(7, f"{MARKER}\n### of an earlier push")
+    change.push(kernel(SLOWER))
+    assert change.gate() == 1
+    assert change.api.written() == [CHECK, ("PATCH", "issues/comments/3")]
+    others, own = [one["body"] for one in change.api.comments[:2]], change.api.comments[2]["body"]
+    assert others == ["Nice.", forged]
+    assert own.splitlines()[1].startswith(RED)
+
+
+# ------------------------------------------------------------------------ there is no verdict
+
+
+def lost(change):
+    change.push(kernel(SAME))
+    change.api.artifacts_expire = True
+
+
+def not_measured(change):
+    change.push(kernel(f"{SOURCE}# nothing that the card knows\n"))
+
+
+@pytest.mark.parametrize("break_down", [lost, not_measured])
+def test_without_a_measurement_it_fails_and_says_so(change, break_down):
+    break_down(change)
+    assert change.gate() == 1
+    assert change.told() == ("failure", NO_VERDICT)
+    assert change.api.written() == [CHECK, COMMENT]
+
+
+def test_a_head_that_moved_fails_where_it_was_and_leaves_the_comment_alone(change):
+    change.push(kernel(SAME))
+    change.api.pull_requests[7] = change.project.main
+    assert change.gate() == 1
+    assert change.told() == ("failure", NO_VERDICT)
+    assert change.api.written() == [CHECK]
+
+
+# ------------------------------------------------------------------------------ who is asking
+
+
+def test_a_fork_is_measured_where_somebody_approves_it(change):
+    change.push(kernel(SAME))
+    assert change.gate(repository="stranger/kernels") == 0
+    assert ("GET", "environments/gpu-fork") in change.api.calls
+    assert change.told()[0] == "success"
+
+
+def test_a_fork_is_not_measured_where_nobody_is_asked(change):
+    change.api.reviewers = []
+    change.push(kernel(SAME))
+    assert change.gate(repository="stranger/kernels") == 1
+    assert change.api.written() == []
+    assert not list(change.api.artifacts.iterdir())
+
+
+def test_what_a_stranger_names_is_never_run_or_repeated(change, tmp_path):
+    trap = tmp_path / "trap"
+    hostile = f'"; touch {trap}; $(touch {trap})`touch {trap}` ${{{{ github.token }}}}\n::error::x'
+    change.push(kernel(SAME))
+    assert change.gate(title=hostile, ref=hostile, repository=f"stranger/{hostile}") == 0
+    assert change.told()[0] == "success"
+    assert not trap.exists()
+    assert str(trap) not in change.commented()
+
+    echo = 'echo "${{ github.event.pull_request.title }}"'
+    careless = change.workflow().replace("nonce=$(", f"{echo}\n          nonce=$(")
+    change.gate(careless, title=hostile)
+    assert trap.exists()
+
+
+@pytest.mark.parametrize("name", ["merge_group", "workflow_dispatch"])
+def test_without_a_pull_request_the_check_alone_is_told(change, name):
+    change.push(kernel(SLOWER))
+    group = {"head_sha": change.head, "base_sha": change.project.main}
+    event = {"merge_group": group, "inputs": {"sha": change.head}}
+    assert change.run(name, event) == 1
+    assert change.told()[0] == "failure"
+    assert change.api.written() == [CHECK]
+
+
+# --------------------------------------------------------------- what the head says of itself
+
+JUDGED_BY = "ref: ${{ needs.plan.outputs.base }}\n          persist"
+
+
+def judged_by_the_head(change):
+    """The workflow of `main`, were it so careless."""
+    before, judging = change.workflow().split("  judge:\n")
+    careless = judging.replace(JUDGED_BY, JUDGED_BY.replace("base", "head"))
+    assert careless != judging
+    return f"{before}  judge:\n{careless}"
+
+
+def workflow_of_the_head(change):
+    """What GitHub would take for `pull_request`."""
+    return change.project.workflow_at(change.head)
+
+
+def lenient_gate(tree):
+    (tree / "gate" / "__main__.py").write_text(
+        f"open('report.md', 'w').write('{MARKER}\\n### PASSED, says the head\\n')"
+    )
+
+
+def lenient_workflow(tree):
+    script = tree / ".github" / "scripts" / "publish.sh"
+    script.write_text(script.read_text().replace("conclusion=failure", "conclusion=success"))
+    workflow = tree / WORKFLOW
+    workflow.write_text(workflow.read_text().replace("python -I -m gate judge", "true"))
+
+
+@pytest.mark.parametrize(
+    ("edit", "line", "careless"),
+    [
+        (lenient_gate, RED, judged_by_the_head),
+        (stored(1.5), INVALID, judged_by_the_head),
+        (lenient_workflow, RED, workflow_of_the_head),
+    ],
+    ids=["gate", "baselines", ".github"],
+)
+def test_a_change_cannot_change_its_own_verdict(change, tmp_path_factory, edit, line, careless):
+    change.push(kernel(SLOWER), edit)
+    assert change.gate() == 1
+    said, first = change.told()
+    assert said == "failure"
+    assert first.startswith(line)
+
+    believing = PullRequest(change.project, tmp_path_factory.mktemp("believing"))
+    believing.head = believing.api.pull_requests[7] = change.head
+    assert believing.gate(careless(change)) == 0
+    assert believing.told()[0] == "success"

@@ -17,15 +17,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gate.compare import status_of
-from gate.model import RUNTIME, BaseTiming, Status
+from gate.model import RUNTIME, BaseTiming
 from gate.runtime import compare_in_turn, compare_with_stored, judge_runtime
 from gate.sequential import CALIBRATION, LOOKS, next_look
+from gate.verdict import Status
 from tests.factories import result, timing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from gate.model import Comparison
+    from gate.verdict import Comparison
 
 DEVIATIONS = (0.0001, 0.001, 0.005, 0.008)
 MOST = LOOKS[-1]

@@ -5,6 +5,7 @@ Run `python benchmarks/judge_cost.py`; it prints time and peak memory of `gate j
 
 from __future__ import annotations
 
+import compileall
 import os
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import gate
 from gate.baselines import Baselines
 from gate.documents import measurement_json, write_atomically
 from tests.factories import baseline, measurement, result
@@ -64,6 +66,8 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
+        # As what is installed is: else a first start, or every one, would compile the modules.
+        compileall.compile_dir(Path(gate.__file__).parent, quiet=1)
         # In a process of its own: a spawned child's peak memory would include this one's.
         subprocess.run([sys.executable, __file__, name], check=True)
         os.chdir(root)

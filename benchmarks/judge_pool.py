@@ -32,17 +32,18 @@ import numpy as np
 from benchmarks.error_rates import base_timing, look_by_look
 from benchmarks.rules import RIVALS, Said
 from gate.compare import status_of
-from gate.model import RUNTIME, Status
+from gate.model import RUNTIME
 from gate.runtime import compare_in_turn, compare_with_stored, judge_runtime
 from gate.sequential import CALIBRATION, LOOKS
 from gate.stats import log_deviation
+from gate.verdict import Status
 from tests.factories import result, timing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from benchmarks.rules import Rule
-    from gate.model import Comparison
+    from gate.verdict import Comparison
 
 OURS = "this gate"
 UNCHANGED_ARM = "A"

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from gate.baselines import Snapshot
     from gate.config import Config
     from gate.expectations import Expected
-    from gate.model import Gpu, Measurement, Verdict
+    from gate.model import Gpu, Measurement
+    from gate.verdict import Verdict
 
 
 def verdict_of(

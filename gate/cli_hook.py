@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gate.cli_steps import RESTORE, hinting, measure_now, render, require_extra
 from gate.errors import PUSH_ANYWAY, ExitCode, GateError, most_severe
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from gate.config import Config
     from gate.hook import Change, Repository
-    from gate.model import Finding, Verdict
+    from gate.verdict import Finding, Verdict
 
 
 @click.group()
@@ -132,7 +133,6 @@ def _without(root: Path, verdict: Verdict) -> Verdict:
 
 def _verdict(change: Change, config: Config) -> ExitCode:
     from gate.check import baselines_for, verdict_of
-    from gate.cli import RESTORE, hinting, measure_now, render, require_extra
     from gate.kernels import discover
 
     require_extra()

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Literal
 
-from gate.model import Comparison, Profile, StaticLaunch, Status
 from gate.stats import Interval
+from gate.verdict import Comparison, Status
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from gate.model import Profile, StaticLaunch
 
 # A baseline noisier than the floor gets so many times as tolerance what an interval of its launches
 # against as many is wide on either side: the deviation is itself known to a third only.

@@ -12,7 +12,8 @@ from gate.model import NotMeasured
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from gate.model import Comparison, Finding, Result, Static, StaticLaunch
+    from gate.model import Result, Static, StaticLaunch
+    from gate.verdict import Comparison, Finding
 
 Launches = dict[str, list["StaticLaunch"]]
 

@@ -16,16 +16,19 @@ import tempfile
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from types import NoneType, UnionType
+from typing import IO, TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 import cattrs
 
 from gate.errors import CannotWrite, InvalidDocument
-from gate.model import SCHEMA_VERSION, Binding, Measurement, NcuBlock, NotMeasured, Verdict
+from gate.model import SCHEMA_VERSION, Binding, Measurement, NcuBlock, NotMeasured
 from gate.schemas import schema_errors
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
+
+    from gate.verdict import Verdict
 
 # 1,000 kernels of 5 workloads with every metric are about a fifth of this.
 MAX_DOCUMENT_BYTES = 128 * 1024 * 1024
@@ -38,23 +41,45 @@ def _is_not_measured(value: Any) -> bool:
 
 
 def _converter() -> cattrs.Converter:
+    """Made for values that have passed their schema; a hook is looked up once for all values."""
     converter = cattrs.Converter(detailed_validation=False)
+    converter.register_structure_hook_func(_is_plain, lambda value, _type: value)
 
     @converter.register_structure_hook_factory(_is_measured_union)
     def _(union: Any) -> Any:
-        (measured,) = (arm for arm in union.__args__ if arm is not NotMeasured)
-        return lambda value, _type: converter.structure(
-            value, NotMeasured if _is_not_measured(value) else measured
+        (kind,) = (arm for arm in union.__args__ if arm is not NotMeasured)
+        measured, gap = map(converter.get_structure_hook, (kind, NotMeasured))
+        return lambda value, _type: (
+            gap(value, NotMeasured) if _is_not_measured(value) else measured(value, kind)
         )
 
-    # The schema has checked every number: nothing is left to convert, and a whole one stays whole.
-    converter.register_structure_hook(float, lambda value, _type: value)
-    converter.register_structure_hook_func(lambda t: t == NcuBlock, lambda value, _type: value)
+    @converter.register_structure_hook_factory(_is_tuple)
+    def _(kind: Any) -> Any:
+        element = get_args(kind)[0]  # no tuple of the model mixes types
+        if _is_plain(element):
+            return lambda value, _type: tuple(value)
+        structure = converter.get_structure_hook(element)
+        return lambda value, _type: tuple([structure(each, element) for each in value])
+
     return converter
 
 
-def _is_measured_union(candidate: Any) -> bool:
-    return NotMeasured in getattr(candidate, "__args__", ())
+def _is_measured_union(kind: Any) -> bool:
+    return NotMeasured in get_args(kind)
+
+
+def _is_tuple(kind: Any) -> bool:
+    return get_origin(kind) is tuple
+
+
+def _is_plain(kind: Any) -> bool:
+    """Nothing is to be converted; but `20.0` passes as an integer, which is then made one.
+
+    A whole number in a float's place stays whole.
+    """
+    if isinstance(kind, UnionType):
+        return all(map(_is_plain, get_args(kind)))
+    return kind in (str, float, bool, NoneType, NcuBlock) or get_origin(kind) is Literal
 
 
 _CONVERTER = _converter()
@@ -109,7 +134,7 @@ def load_json(path: Path) -> Any:
             parse_constant=_refuse_constant,
             parse_float=_finite,
         )
-        if "\\u" in text:  # only an escape can smuggle in half of a surrogate pair
+        if "\\" in text:  # only an escape can smuggle in half of a surrogate pair, and few have one
             json.dumps(plain, ensure_ascii=False).encode()
     except RecursionError as error:
         raise InvalidDocument(f"{_source(path)}: nested too deeply") from error

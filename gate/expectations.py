@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 
 from gate.errors import ExitCode
 from gate.findings import of_kernel
-from gate.model import Binding, Reason, slug_of
+from gate.model import Binding, slug_of
+from gate.verdict import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from gate.model import Finding, Measurement
+    from gate.model import Measurement
+    from gate.verdict import Finding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

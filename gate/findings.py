@@ -9,14 +9,11 @@ from gate.model import (
     DRAM_THROUGHPUT,
     RUNTIME,
     SM_THROUGHPUT,
-    Comparison,
     Contract,
-    Finding,
     NotMeasured,
-    Reason,
     Result,
-    Status,
 )
+from gate.verdict import Comparison, Finding, Reason, Status
 
 TEST_ONLY = "test_only"
 # Compiled code of a card that the gate has no figures of, which is measured all the same.

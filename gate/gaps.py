@@ -18,7 +18,8 @@ from gate.findings import (
     of_kernel,
     refresh_command,
 )
-from gate.model import RUNTIME, Finding, NotMeasured, Reason, Result, Status
+from gate.model import RUNTIME, NotMeasured, Result
+from gate.verdict import Finding, Reason, Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -18,18 +18,11 @@ from gate.consistency import sample_medians, times_disagree, timing_fault
 from gate.errors import ExitCode, most_severe
 from gate.expectations import NOTHING, unexpected
 from gate.metrics import DURATION
-from gate.model import (
-    RUNTIME,
-    Environment,
-    Finding,
-    Measurement,
-    NotMeasured,
-    Result,
-    Verdict,
-)
+from gate.model import RUNTIME, Environment, Measurement, NotMeasured, Result
 from gate.runtime import drifted, judge_in_turn, judge_runtime, machine_moved
 from gate.throughput import judge_throughput
 from gate.trade_off import explained
+from gate.verdict import Finding, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -19,16 +19,11 @@ from gate.judge import Stored, judge
 from gate.model import (
     RUNTIME,
     BaselineInfo,
-    Finding,
     Measurement,
     NotMeasured,
-    ProposedBaseline,
-    ProposedFigure,
-    Reason,
     Result,
-    Status,
-    Verdict,
 )
+from gate.verdict import Finding, ProposedBaseline, ProposedFigure, Reason, Status, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

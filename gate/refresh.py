@@ -20,13 +20,11 @@ from gate.model import (
     Anchor,
     BaselineInfo,
     Environment,
-    Finding,
     Measurement,
     NotMeasured,
     Result,
-    Status,
-    Verdict,
 )
+from gate.verdict import Finding, Status, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -16,7 +16,7 @@ from gate import findings as say
 from gate import gaps
 from gate.compare import MAX_RUNTIME_TOLERANCE, status_of, tolerance_of
 from gate.errors import ExitCode
-from gate.model import RUNTIME, Comparison, NotMeasured, Reason, Status
+from gate.model import RUNTIME, NotMeasured
 from gate.sequential import CONFIDENCE
 from gate.stats import (
     Interval,
@@ -25,11 +25,13 @@ from gate.stats import (
     processes_needed,
     student_quantile,
 )
+from gate.verdict import Comparison, Reason, Status
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gate.model import BaseTiming, Canary, Environment, Finding, Result, Timing
+    from gate.model import BaseTiming, Canary, Environment, Result, Timing
+    from gate.verdict import Finding
 
 # A baseline noisier than the floor gets this many of its processes' deviations as tolerance. The
 # last look's interval is 1.35 of them wide on either side, the session's share included: what is
@@ -56,7 +58,8 @@ def compare_with_stored(
 
     `floor` is the least relative tolerance; the stored processes' deviation may buy more.
     """
-    deviation, session = log_deviation(stored), _session(stored)
+    deviation = log_deviation(stored)
+    session = _session(deviation)
     # What a baseline of few processes cannot even prove of itself is not asked of a candidate.
     error = deviation * math.sqrt(2 / len(stored))
     provable = student_quantile(0.5 + CONFIDENCE / 2, 2 * len(stored) - 2) * error + session
@@ -66,9 +69,9 @@ def compare_with_stored(
     return _comparison((stored, candidate), interval, tolerance, origin)
 
 
-def _session(stored: Sequence[float]) -> float:
-    """What another session may differ by, in logarithms."""
-    return SESSION + SESSION_NOISE_SHARE * log_deviation(stored)
+def _session(deviation: float) -> float:
+    """What another session may differ by, in logarithms, where processes have this deviation."""
+    return SESSION + SESSION_NOISE_SHARE * deviation
 
 
 def compare_in_turn(
@@ -136,7 +139,7 @@ def _explained(finding: Finding, stored: Sequence[float], candidate: Sequence[fl
     if finding.status is not Status.INCONCLUSIVE or against is None:
         return finding
     room = abs(math.log1p(against.tolerance) - abs(math.log1p(against.change)))
-    half = room - _session(stored)
+    half = room - _session(log_deviation(stored))
     needed = processes_needed(stored, candidate, half=half, confidence=CONFIDENCE)
     if needed is None:
         return _with_message(finding, f"{finding.reason.message}; more processes would not tell")

@@ -19,7 +19,7 @@ from gate.sequential import LOOKS, next_look
 if TYPE_CHECKING:
     import random
 
-    from gate.model import Comparison
+    from gate.verdict import Comparison
 
 Arm = Literal["candidate", "base", "canary"]
 CANARY = ""  # no workload has this name

@@ -14,7 +14,8 @@ from gate.model import NotMeasured
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from gate.model import Finding, NcuBlock, Profile, Result
+    from gate.model import NcuBlock, Profile, Result
+    from gate.verdict import Finding
 
 # A helper launch below this share of the forward's profiled time has percentages that are noise,
 # and no weight that runtime would not show ...

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Literal
 from gate.errors import ExitCode
 from gate.findings import refresh_command, signed
 from gate.metrics import DURATION
-from gate.model import NotMeasured, Reason, Status
+from gate.model import NotMeasured
+from gate.verdict import Reason, Status
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from gate.model import Finding, NcuBlock, Result
+    from gate.model import NcuBlock, Result
+    from gate.verdict import Finding
 
 # What must be gone of a function's instructions or DRAM bytes before less work is claimed: they
 # repeat from process to process far better than this.

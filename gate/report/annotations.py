@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from gate.model import Finding, Verdict
+    from gate.verdict import Finding, Verdict
 
     # The kernel file as GitHub names it, and the line where `function`, else the model, is defined.
     Locate = Callable[[str, str | None], tuple[str, int]]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from gate.report.text import unit
 
 if TYPE_CHECKING:
-    from gate.model import Comparison
+    from gate.verdict import Comparison
 
 _DURATIONS = (("s", 1e9), ("ms", 1e6), ("us", 1e3), ("ns", 1.0))
 _ORIGINS = {

@@ -6,16 +6,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gate.errors import ExitCode
-from gate.model import GATED_METRICS, Status
+from gate.model import GATED_METRICS
 from gate.report.figures import moved, origin, tolerance
 from gate.report.ordering import attention, causes, place, rows, subject, unproven
 from gate.report.text import count, first_line, name, one_line
+from gate.verdict import Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from gate.model import Finding, Verdict
     from gate.report.ordering import Cause, Row
+    from gate.verdict import Finding, Verdict
 
 _MAX_QUOTE = 160
 _MAX_PATH = 200

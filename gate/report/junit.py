@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 from gate.errors import ExitCode
-from gate.model import Status
 from gate.report.figures import sentence
 from gate.report.headline import headline
 from gate.report.ordering import needs_attention, rows
 from gate.report.text import first_line, name, one_line, paragraph
+from gate.verdict import Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from gate.model import Finding, Verdict
+    from gate.verdict import Finding, Verdict
 
 _DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
 # The suite of what belongs to no kernel; a kernel's name has no blank.

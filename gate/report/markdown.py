@@ -12,7 +12,6 @@ import textwrap
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from gate.model import Status
 from gate.report import proposals
 from gate.report.figures import change_with_interval, quantity, tolerance_with_origin
 from gate.report.headline import context, headline, status_word, tolerances
@@ -30,12 +29,13 @@ from gate.report.ordering import (
     with_status,
 )
 from gate.report.text import count, name, one_line, paragraph
+from gate.verdict import Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from gate.model import Verdict
     from gate.report.headline import Span
+    from gate.verdict import Verdict
 
 MARKER = "<!-- gpu-regression-gate -->"
 # GitHub refuses comments of more than 65,536 characters.

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 from gate.errors import PRECEDENCE, ExitCode
 from gate.findings import metric_name
-from gate.model import DRAM_THROUGHPUT, RUNTIME, SM_THROUGHPUT, Finding, Status
+from gate.model import DRAM_THROUGHPUT, RUNTIME, SM_THROUGHPUT
 from gate.report.text import name
+from gate.verdict import Finding, Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from gate.model import Verdict
+    from gate.verdict import Verdict
 
 KERNEL_LEVEL = "*"
 _STEP = re.compile(r"(?:(?P<when>.*): )?(?P<command>gate .*)")

@@ -12,7 +12,7 @@ from gate.report.text import name
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from gate.model import ProposedBaseline, ProposedFigure, Verdict
+    from gate.verdict import ProposedBaseline, ProposedFigure, Verdict
 
 TITLE = "Proposed baseline changes to approve by the owners of baselines/"
 COLUMNS = ("stored", "proposed", "measured", "tolerance")

@@ -9,18 +9,19 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from gate.model import DRAM_THROUGHPUT, RUNTIME, SM_THROUGHPUT, Status
+from gate.model import DRAM_THROUGHPUT, RUNTIME, SM_THROUGHPUT
 from gate.report.figures import moved, quantity
 from gate.report.headline import row_words, status_word
 from gate.report.ordering import Row, needs_attention
 from gate.report.text import count
+from gate.verdict import Status
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rich.console import Console
 
-    from gate.model import Finding
+    from gate.verdict import Finding
 
 # A thousand workloads stay readable: the worst in full, the rest as counts.
 MAX_OPEN_ROWS = 30

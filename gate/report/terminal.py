@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from gate.errors import ExitCode
-from gate.model import Status
 from gate.report import proposals
 from gate.report.figures import sentence
 from gate.report.headline import context, headline, status_word, tolerances
@@ -23,14 +22,15 @@ from gate.report.ordering import (
 )
 from gate.report.table import STYLES, print_table, select
 from gate.report.text import count, harmless, name, one_line, paragraph
+from gate.verdict import Status
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rich.console import Console
 
-    from gate.model import Verdict
     from gate.report.ordering import Cause
+    from gate.verdict import Verdict
 
 MAX_CAUSES = 20
 MAX_ACCEPTED = 10

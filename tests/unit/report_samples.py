@@ -3,10 +3,8 @@
 from dataclasses import replace
 
 from gate.errors import ExitCode
-from gate.model import (
-    DRAM_THROUGHPUT,
-    RUNTIME,
-    SM_THROUGHPUT,
+from gate.model import DRAM_THROUGHPUT, RUNTIME, SM_THROUGHPUT
+from gate.verdict import (
     Comparison,
     Finding,
     ProposedBaseline,

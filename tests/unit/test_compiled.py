@@ -1,7 +1,8 @@
 import pytest
 
 from gate.errors import ExitCode
-from gate.model import NotMeasured, Static, Status
+from gate.model import NotMeasured, Static
+from gate.verdict import Status
 from tests.factories import FUNCTION, baseline, launch, measurement, static, static_result
 from tests.judging import codes, found, verdict
 

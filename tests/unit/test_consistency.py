@@ -6,7 +6,8 @@ import pytest
 
 from gate.errors import ExitCode
 from gate.metrics import DURATION
-from gate.model import GATED_METRICS, RUNTIME, NotMeasured, Status
+from gate.model import GATED_METRICS, RUNTIME, NotMeasured
+from gate.verdict import Status
 from tests.factories import (
     MEDIANS,
     METRICS,

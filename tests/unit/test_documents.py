@@ -1,5 +1,6 @@
 import json
 import os
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,9 @@ from gate.documents import (
     write_atomically,
 )
 from gate.errors import CannotWrite, ExitCode, InvalidDocument
-from gate.model import Finding, NotMeasured, Reason, Status, Verdict
+from gate.model import NotMeasured
 from gate.schemas import schema, schema_errors
+from gate.verdict import Finding, Reason, Status, Verdict
 from tests.factories import NO_GPU, baseline, measurement, result
 
 SCHEMAS = ("measurement", "ncu_metrics", "verdict", "workloads", "config")
@@ -92,11 +94,25 @@ def test_what_is_not_a_finite_number_is_refused(tmp_path, number):
         load_measurement(written(tmp_path, text))
 
 
-@pytest.mark.parametrize("number", ['"356500.0"', "null", "true", "[]", "0", "-1", "1" * 400])
-def test_a_median_is_a_positive_number(tmp_path, number):
+@pytest.mark.parametrize(
+    "number", ['"356500.0"', "null", "true", "[]", "0", "0.999", "-1", "1.1e13", "1" * 400]
+)
+def test_a_median_lies_between_a_nanosecond_and_three_hours(tmp_path, number):
     text = measurement_json(measurement()).replace("356500.0", number, 1)
     with pytest.raises(InvalidDocument, match=r"\$\.results\[0\]\.timing"):
         load_measurement(written(tmp_path, text))
+
+
+def test_an_integer_with_a_point_is_read_as_one(tmp_path):
+    def with_points(plain):
+        plain["results"][0]["timing"]["samples"][0].update(count=20.0, sm_clock_mhz=1980.0)
+        plain["results"][0]["static"]["launches"][0]["grid"] = [512.0, 255.0, 1.0]
+
+    back = load_measurement(written(tmp_path, edited(with_points))).results[0]
+    (launch, *_), (sample, *_) = back.static.launches, back.timing.samples
+    numbers = (sample.count, sample.sm_clock_mhz, *launch.grid)
+    assert numbers == (20, 1980, 512, 255, 1)
+    assert all(type(number) is int for number in numbers)
 
 
 def test_an_integer_too_long_to_be_read_is_refused(tmp_path):
@@ -164,6 +180,14 @@ def test_a_hostile_word_leaves_room_for_the_known_ones():
 @pytest.mark.parametrize("name", SCHEMAS)
 def test_schemas_are_valid_draft_2020_12(name):
     Draft202012Validator.check_schema(schema(name))
+
+
+@pytest.mark.parametrize(("name", "rare"), [("measurement", ["1e+300"]), ("ncu_metrics", [])])
+def test_bounds_are_whole_numbers_which_are_cheap(name, rare):
+    fractional = []
+    file = files("gate.schemas") / f"{name}.schema.json"
+    json.loads(file.read_text(), parse_float=fractional.append)
+    assert fractional == rare
 
 
 def test_the_seeds_metrics_are_valid_for_both_validators():

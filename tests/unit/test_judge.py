@@ -16,14 +16,13 @@ from gate.model import (
     RUNTIME,
     SM_THROUGHPUT,
     Canary,
-    Comparison,
     Contract,
     Correctness,
     NotMeasured,
-    Status,
     Violation,
 )
 from gate.schemas import schema_errors
+from gate.verdict import Comparison, Status
 from tests.factories import (
     FUNCTION,
     H100,
@@ -538,7 +537,7 @@ def test_a_worse_candidate_never_gets_a_better_status(change, half, further, met
 @pytest.mark.parametrize(
     "changes",
     [
-        {"timing": timing((0.001, 1e13, 0.001))},
+        {"timing": timing((1.0, 1e13, 1.0))},
         {"timing": timing((1e13, 1e13, 1e13))},
         {"ncu": {FUNCTION: {**METRICS, SM_THROUGHPUT: 5e-324}}},
         {"profile": replace(profile(), spread={FUNCTION: {SM_THROUGHPUT: (0.0, 1e18)}})},

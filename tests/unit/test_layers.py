@@ -34,6 +34,7 @@ PURE = (
     "throughput",
     "tolerances",
     "trade_off",
+    "verdict",
 )
 UNIMPORTABLE = """
 import sys

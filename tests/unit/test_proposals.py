@@ -15,10 +15,10 @@ from gate.model import (
     BaseTiming,
     Contract,
     Correctness,
-    Status,
     Violation,
 )
 from gate.proposals import settle
+from gate.verdict import Status
 from tests.factories import (
     FUNCTION,
     H100,

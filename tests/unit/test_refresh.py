@@ -6,8 +6,9 @@ from gate.baselines import Baselines
 from gate.check import baselines_for, verdict_of
 from gate.errors import ExitCode, InvalidConfiguration, RefusedBaseline
 from gate.kernels import KernelFolder, Workload
-from gate.model import RUNTIME, SM_THROUGHPUT, BaseTiming, Correctness, NotMeasured, Status
+from gate.model import RUNTIME, SM_THROUGHPUT, BaseTiming, Correctness, NotMeasured
 from gate.refresh import propose, refuse_dirty_tree, require_reason
+from gate.verdict import Status
 from tests.factories import (
     H100,
     MEDIANS,

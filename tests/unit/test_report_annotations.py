@@ -13,8 +13,8 @@ from test_report_hostile import HOSTILE, everywhere, in_messages
 
 from gate.definitions import Definitions
 from gate.errors import ExitCode
-from gate.model import Status
 from gate.report.annotations import MAX_SHOWN, command, commands, render, stopped
+from gate.verdict import Status
 
 FILE = f"kernels/{KERNEL}/kernel.py"
 SOURCE = f"""\

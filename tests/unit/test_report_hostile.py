@@ -14,8 +14,9 @@ from report_samples import SAMPLES, comparison, finding, proposal, verdict
 from rich.console import Console
 
 from gate.errors import ExitCode
-from gate.model import RUNTIME, Status
+from gate.model import RUNTIME
 from gate.report import junit, markdown, terminal
+from gate.verdict import Status
 
 HOSTILE = {
     "workflow command": "::error::owned",

@@ -4,8 +4,8 @@ import pytest
 from report_samples import KERNEL, SAMPLES, agrees, finding, verdict
 
 from gate.errors import ExitCode
-from gate.model import Status
 from gate.report.junit import render
+from gate.verdict import Status
 
 # Jenkins' xunit-plugin, junit-10.xsd: required and allowed attributes of each element, and which
 # elements it may hold.

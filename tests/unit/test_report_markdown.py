@@ -16,8 +16,9 @@ from report_samples import (
 )
 
 from gate.errors import ExitCode
-from gate.model import SM_THROUGHPUT, Status
+from gate.model import SM_THROUGHPUT
 from gate.report.markdown import MARKER, MAX_CHARACTERS, MAX_OPEN_ROWS, render
+from gate.verdict import Status
 
 INCORRECT = """\
 <!-- gpu-regression-gate -->

@@ -19,7 +19,7 @@ from report_samples import (
 
 from gate.compare import compare_exact
 from gate.errors import PRECEDENCE, ExitCode
-from gate.model import DRAM_THROUGHPUT, RUNTIME, SM_THROUGHPUT, Finding, Reason, Status
+from gate.model import DRAM_THROUGHPUT, RUNTIME, SM_THROUGHPUT
 from gate.report.headline import context, headline, row_words, tolerances
 from gate.report.ordering import (
     attention,
@@ -30,6 +30,7 @@ from gate.report.ordering import (
     unproven,
     with_status,
 )
+from gate.verdict import Finding, Reason, Status
 
 
 def broken(code, workload, status=Status.MISSING):

@@ -18,9 +18,9 @@ from report_samples import (
 from rich.console import Console
 
 from gate.errors import ExitCode
-from gate.model import Status
 from gate.report.table import MAX_GREEN_ROWS, MAX_OPEN_ROWS
 from gate.report.terminal import MAX_CAUSES, render
+from gate.verdict import Status
 
 
 def rendered(given, width=120, **options):

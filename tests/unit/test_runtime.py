@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from gate.compare import MAX_RUNTIME_TOLERANCE
 from gate.errors import ExitCode
-from gate.model import BaseTiming, Canary, NotMeasured, Status
+from gate.model import BaseTiming, Canary, NotMeasured
 from gate.runtime import (
     CANARY_TOLERANCE,
     NOISE_FACTOR,
@@ -21,6 +21,7 @@ from gate.runtime import (
 )
 from gate.sequential import CALIBRATION, CONFIDENCE, ERROR, LOOKS, next_look
 from gate.stats import log_deviation
+from gate.verdict import Status
 from tests.factories import MEDIANS, environment, result, timing
 
 STEADY = (100.0, 100.01, 99.99)

@@ -4,8 +4,9 @@ import pytest
 
 from gate.errors import ExitCode
 from gate.metrics import DURATION
-from gate.model import DRAM_THROUGHPUT, GATED_METRICS, RUNTIME, SM_THROUGHPUT, NotMeasured, Status
+from gate.model import DRAM_THROUGHPUT, GATED_METRICS, RUNTIME, SM_THROUGHPUT, NotMeasured
 from gate.throughput import GATED_SHARE, GATED_TOTAL, gated_functions
+from gate.verdict import Status
 from tests.factories import (
     FUNCTION,
     METRICS,

@@ -3,7 +3,8 @@ from dataclasses import replace
 import pytest
 
 from gate.errors import ExitCode
-from gate.model import DRAM_THROUGHPUT, GATED_METRICS, RUNTIME, SM_THROUGHPUT, Status
+from gate.model import DRAM_THROUGHPUT, GATED_METRICS, RUNTIME, SM_THROUGHPUT
+from gate.verdict import Status
 from tests.factories import baseline, measurement, result, timing
 from tests.judging import RULES, found, moved, times, verdict
 

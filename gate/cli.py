@@ -17,9 +17,8 @@ from gate.cli_hook import hook
 from gate.destinations import source, takes_stdout, width_of_lines, write
 from gate.errors import GateError, MachineUnfit, MissingExtra
 from gate.options import (
-    FOLDER,
+    baselines_option,
     binding_option,
-    existing,
     expecting_options,
     measuring_options,
     output_option,
@@ -146,13 +145,7 @@ def measure(
     type=click.Path(dir_okay=False, path_type=Path),
     callback=source,
 )
-@click.option(
-    "--baselines",
-    "baselines_dir",
-    type=FOLDER,
-    callback=existing,
-    help="Where the baselines lie, instead of the configured folder.",
-)
+@baselines_option
 @click.option("--all", "whole", is_flag=True, help="Demand every kernel that has a baseline.")
 @click.option(
     "--gpu",
@@ -174,18 +167,13 @@ def judge(
     **reports: Path | None,
 ) -> None:
     """Judge FILE, a measurement (- is stdin), by the stored baselines."""
-    from dataclasses import replace
-
     from gate.check import baselines_for, verdict_of
-    from gate.config import load_config
     from gate.documents import STDIN, load_measurement
     from gate.expectations import Expected
 
     # What is read here lives until the exit: looking for garbage in it is a third of the time.
     gc.disable()
-    config = load_config(Path.cwd())
-    if baselines_dir:
-        config = replace(config, baselines=baselines_dir)
+    config = config_now(baselines_dir)
     # A stored baseline may be judged by itself anywhere: the path is the caller's word.
     named = measurement_file != STDIN
     stored = named and measurement_file.resolve().is_relative_to(config.baselines)
@@ -229,7 +217,6 @@ def baseline_refresh(
 ) -> None:
     """Measure KERNELS, or all, and store the result as baselines."""
     from gate.check import baselines_for
-    from gate.config import load_config
     from gate.refresh import propose, refuse_dirty_tree, require_reason
     from gate.report import stored
     from gate.sequential import CALIBRATION
@@ -239,7 +226,7 @@ def baseline_refresh(
             raise click.UsageError('--reason "why it changes" is needed')
         reason = click.prompt("Reason for the change", type=str)
     reason = require_reason(reason)
-    commit = refuse_dirty_tree(load_config(Path.cwd()))
+    commit = refuse_dirty_tree(config_now(asked["baselines_dir"]))
     asked["processes"] = asked["processes"] or CALIBRATION
     config, plan, folders = plan_now(kernels, **asked)
     baselines = baselines_for(plan.gpu, config)
@@ -341,6 +328,16 @@ def default_mode() -> Literal["auto", "require"]:
     return "require" if under_ci else "auto"
 
 
+def config_now(baselines_dir: Path | None) -> Config:
+    """What is configured here, with the baselines' folder of the command line."""
+    from dataclasses import replace
+
+    from gate.config import load_config
+
+    config = load_config(Path.cwd())
+    return replace(config, baselines=baselines_dir) if baselines_dir else config
+
+
 def plan_now(
     kernels: tuple[str, ...],
     *,
@@ -349,16 +346,16 @@ def plan_now(
     processes: int | None,
     base: str | None,
     lock_clocks_mhz: int | None,
+    baselines_dir: Path | None,
 ) -> tuple[Config, Plan, tuple[KernelFolder, ...]]:
     """Configure and plan. Raises MissingExtra where the extra `gpu` is not installed."""
-    from gate.config import load_config
     from gate.git import base_commit
     from gate.kernels import discover
 
     require_extra()
     from gate import measure as steps
 
-    config = load_config(Path.cwd())
+    config = config_now(baselines_dir)
     with hinting("the gate's README says what belongs into a kernel's folder"):
         folders = discover(config.kernels, names(kernels, config))
     mode: GpuMode = gpu or default_mode()

@@ -10,13 +10,8 @@ run=$GITHUB_SERVER_URL/$GITHUB_REPOSITORY/actions/runs/$GITHUB_RUN_ID
 branch=gate-refresh/$GITHUB_RUN_ID-$GITHUB_RUN_ATTEMPT
 title="Refresh the baselines of $KERNELS"
 
-files=() reports=()
-for name in $KERNELS; do
-  file=baselines/$CARD/$name.json
-  files+=(-f "tree[][path]=$file" -f 'tree[][mode]=100644' -f 'tree[][type]=blob'
-    -F "tree[][content]=@$file")
-  reports+=("report-$name.md")
-done
+reports=()
+for name in $KERNELS; do reports+=("report-$name.md"); done
 {
   # shellcheck disable=SC2016 # backticks are Markdown's
   printf 'Measured at `%s` on `%s` in [one run](%s)%s. The reason that was given:\n\n' \
@@ -32,6 +27,14 @@ TEXT
 python3 -I "$scripts/joined.py" about.md "${reports[@]}" > body.md
 cat about.md "${reports[@]}" >> "$GITHUB_STEP_SUMMARY"
 
+# By their blobs: gh reads all -f before any -F, so that entries of both would be mixed up.
+files=()
+for name in $KERNELS; do
+  file=baselines/$CARD/$name.json
+  blob=$(gh api "$here/git/blobs" -f encoding=utf-8 -F content=@"$file" --jq .sha)
+  files+=(-f "tree[][path]=$file" -f 'tree[][mode]=100644' -f 'tree[][type]=blob'
+    -f "tree[][sha]=$blob")
+done
 base=$(gh api "$here/git/commits/$HEAD" --jq .tree.sha)
 tree=$(gh api "$here/git/trees" -f base_tree="$base" "${files[@]}" --jq .sha)
 if [ "$tree" = "$base" ]; then

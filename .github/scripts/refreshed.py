@@ -31,5 +31,5 @@ def taken_over(file: Path, *, head: str, reason: str) -> str:
 if __name__ == "__main__":
     given, output = map(Path, sys.argv[1:])
     text = taken_over(given, head=os.environ["HEAD"], reason=os.environ["REASON"])
-    output.parent.mkdir(exist_ok=True)
+    output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(text)

@@ -2,10 +2,13 @@
 
 import json
 import shutil
+from zipfile import ZipFile
 
 import pytest
 
-from tests.workflows.running import HEAD, ROOT, step, workflow
+from gate.documents import load_binding
+from gate.model import Binding
+from tests.workflows.running import BASE, HEAD, ROOT, step, workflow
 
 NIGHTLY = workflow("nightly.yml")
 RECORDED = ROOT / "tests" / "data" / "h100" / "measurement.json"
@@ -18,6 +21,27 @@ def test_a_night_without_figures_is_red(bash, result):
     script = step(NIGHTLY, "judge", "It was measured")
     assert bash(script, RESULT="success").returncode == 0
     assert bash(script, RESULT=result).returncode != 0
+
+
+def test_both_sides_say_which_run_it_is_in_the_same_words(bash):
+    bash.checkout()
+    script = step(NIGHTLY, "measure", "Which run this is")
+    assert script == step(NIGHTLY, "judge", "Which run this is")
+    assert bash(script, BASE=BASE, HEAD=HEAD).returncode == 0
+    known = load_binding(bash.folder / "binding.json")
+    assert known == Binding(head_sha=HEAD, base_sha=BASE, nonce="7-2", run="7/2")
+
+
+def test_the_measurement_of_this_attempt_is_fetched(bash):
+    bash.checkout()
+    with ZipFile(bash.folder / "sent.zip", "w") as archive:
+        archive.writestr("run.json", "{}")
+    listed = {"artifacts": [{"id": 5, "size_in_bytes": 100}]}
+    bash.github(["artifacts?name=measurement-2", listed], ["artifacts/5/zip", "sent.zip"])
+    assert bash(step(NIGHTLY, "judge", "Fetch the measurement")).returncode == 0
+    assert (bash.folder / "run.json").read_text() == "{}"
+    bash.github(["artifacts?name=measurement-2", {"artifacts": []}])
+    assert bash(step(NIGHTLY, "judge", "Fetch the measurement")).returncode != 0
 
 
 # --------------------------------------------------------------------------------- the anchors

@@ -228,7 +228,7 @@ def verify(bash):
         given.parent.mkdir(parents=True, exist_ok=True)
         given.write_text(text if isinstance(text, str) else measurement_json(text))
         ended = bash(step(REFRESH, "propose", "Verify them"), **{**KNOWN, **env})
-        return ended, file.read_text() != STORED.read_text()
+        return ended, file.exists() and file.read_text() != STORED.read_text()
 
     return run
 
@@ -249,6 +249,19 @@ def test_what_got_worse_stands_in_the_report_for_the_owners(bash, verify):
     assert "Proposed baseline changes to approve by the owners of" in report
     assert REASON in report
     assert "+4." in report
+
+
+def test_a_first_baseline_is_taken_over_where_there_is_none(bash, verify):
+    shutil.rmtree(bash.folder / "baselines")
+    document = refreshed()
+    first = {
+        workload: {RUNTIME: replace(anchor[RUNTIME], commit=HEAD, date=document.baseline.date)}
+        for workload, anchor in document.baseline.anchors.items()
+    }
+    ended, taken = verify(refreshed(anchors=first))
+    assert (ended.returncode, taken) == (0, True), ended.stdout + ended.stderr
+    report = (bash.folder / f"report-{KERNEL}.md").read_text()
+    assert "Proposed baseline changes" in report
 
 
 def test_figures_of_another_toolchain_are_for_the_owners_to_read(verify):
@@ -311,6 +324,7 @@ def propose(bash, *first, **env):
         (bash.folder / f"report-{name}.md").write_text(f"### report of {name}")
     bash.github(
         *first,
+        ["git/blobs", {"sha": "9" * 40}],
         [f"git/commits/{HEAD}", {"tree": {"sha": "d" * 40}}],
         ["git/trees", {"sha": "e" * 40}],
         ["git/commits", {"sha": "f" * 40}],
@@ -334,9 +348,14 @@ def test_one_commit_on_top_of_what_was_measured_becomes_a_pull_request(bash):
         f"tree[][path]=baselines/{CARD}/conv_h.json",
         "tree[][mode]=100644",
         "tree[][type]=blob",
-        f"tree[][content]=@baselines/{CARD}/conv_h.json",
+        f"tree[][sha]={'9' * 40}",
     ]
     assert f"tree[][path]=baselines/{CARD}/relu.json" in tree
+    assert "-F" not in bash.call("git/trees")
+    blobs = [fields(call) for call in bash.calls() if "git/blobs" in " ".join(call)]
+    assert [blob[1] for blob in blobs] == [
+        f"content=@baselines/{CARD}/{name}.json" for name in ("conv_h", "relu")
+    ]
     commit = fields(bash.call("-f message="))
     assert commit[0] == f"message=Refresh the baselines of conv_h relu\n\n{REASON}"
     assert commit[1:] == [f"tree={'e' * 40}", f"parents[]={HEAD}"]
@@ -387,10 +406,18 @@ def test_what_is_stored_already_is_not_proposed(bash):
     assert not [call for call in bash.calls() if "git/refs" in " ".join(call)]
 
 
-@pytest.mark.parametrize("part", ["git/trees", "-f message=", "git/refs", "/pulls"])
+@pytest.mark.parametrize("part", ["git/blobs", "git/trees", "-f message=", "git/refs", "/pulls"])
 def test_a_pull_request_that_cannot_be_opened_is_red(bash, part):
     assert propose(bash, [part, None]).returncode != 0
     assert bash.outputs() == {}
+
+
+def test_nothing_is_proposed_that_was_not_verified():
+    names = [step.get("name") for step in REFRESH["jobs"]["propose"]["steps"]]
+    before, after = names.index("Verify them"), names.index("Propose them")
+    assert before < after
+    for step_ in REFRESH["jobs"]["propose"]["steps"][: after + 1]:
+        assert "if" not in step_
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The one command of .github/actions/gate, from its inputs in the environment: MODE, KERNELS, PROJECT, BASELINES, GPU,
-# BASE_REF, MEASUREMENT, BINDING, CARD, PROPOSED. Ends with the gate's exit code.
+# The one command of .github/actions/gate, from its inputs in the environment: MODE, KERNELS, PROJECT,
+# BASELINES, GPU, BASE_REF, MEASUREMENT, BINDING, CARD, PROPOSED. Ends with the gate's exit code.
 set -euo pipefail
 scripts=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 place=$RUNNER_TEMP/gate
@@ -17,6 +17,7 @@ read -ra subjects <<< "$KERNELS"
 path --baselines "$BASELINES"
 case $MODE in
   check | measure)
+    rm -f "$measurement" # of an earlier step
     options+=("--output=$measurement")
     word --gpu "$GPU"
     word --base "$BASE_REF"

@@ -57,14 +57,14 @@ def answer(file: Path) -> tuple[str, ExitCode]:
     """The table with its sentence, and what it means."""
     config = load_config(Path.cwd())
     found = list(rows(load_measurement(file), config))
-    table = "\n".join((HEADER, *(row.markdown() for row in found)))
     if not any(row.step.best for row in found):
         return "No runtime could be held against the best that there was.", ExitCode.INVALID
-    crept = [row for row in found if row.step.crept > config.creep_cap]
-    if not crept:
-        return f"No runtime is {config.creep_cap:.0%} above its best.\n\n{table}", ExitCode.PASSED
-    beyond = f"{len(crept)} of {len(found)} runtimes are more than {config.creep_cap:.0%} above"
-    return f"**{beyond} their best.**\n\n{table}", ExitCode.REGRESSED
+    crept = sum(row.step.crept > config.creep_cap for row in found)
+    said = (
+        f"{crept} of {len(found)} runtimes are more than {config.creep_cap:.0%} above their best."
+    )
+    table = "\n".join((said, "", HEADER, *(row.markdown() for row in found)))
+    return table, ExitCode.REGRESSED if crept else ExitCode.PASSED
 
 
 if __name__ == "__main__":

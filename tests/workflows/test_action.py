@@ -205,7 +205,8 @@ def test_the_base_s_baselines_judge_where_they_are_named(project):
 )
 def test_an_end_without_a_verdict_is_told(bash, code, verdict):
     noting(bash, code)
-    (bash.folder / "gate" / "verdict.json").write_text("of an earlier run")
+    for left in ("verdict.json", "run.json"):
+        (bash.folder / "gate" / left).write_text("of an earlier run")
     ended = act(bash)
     assert ended.returncode == code
     assert bash.outputs() == {"exit-code": str(code), "verdict": verdict}

@@ -14,7 +14,7 @@ HEAD, BASE, MOVED = "a" * 40, "b" * 40, "c" * 40
 
 # Answers by the first part of a call that it knows, filtered as gh filters; null is an error.
 GH = """\
-import json, subprocess, sys
+import json, sys
 given = sys.argv[1:]
 with open("calls", "a") as calls:
     calls.write(json.dumps(given) + "\\n")
@@ -29,7 +29,9 @@ if isinstance(answer, str):
     sys.stdout.buffer.write(open(answer, "rb").read())
 elif "--jq" in given:
     wanted = given[given.index("--jq") + 1]
-    subprocess.run(["jq", "-r", wanted], input=json.dumps(answer), text=True, check=True)
+    import jq
+    for found in jq.compile(wanted).input_value(answer):
+        print(found if isinstance(found, str) else json.dumps(found))
 elif "--silent" not in given:
     print(json.dumps(answer))
 """

@@ -11,6 +11,7 @@ import pytest
 
 from gate.documents import load_measurement, measurement_json
 from gate.model import RUNTIME, NotMeasured
+from tests.factories import refreshed
 from tests.workflows.running import BASE, HEAD, ROOT, SCRIPTS, step, workflow
 
 REFRESH = workflow("refresh.yml")
@@ -193,11 +194,13 @@ def test_a_member_that_is_there_twice_is_refused(tmp_path):
 # ----------------------------------------------------------------------------- what is verified
 
 
-def refreshed(**changes):
-    """The stored baseline as it would be refreshed: of another commit and day."""
-    stored = load_measurement(STORED)
-    info = replace(stored.baseline, commit=HEAD, reason=REASON, date="2026-11-23T00:00:00Z")
-    return replace(stored, baseline=replace(info, **changes))
+BEFORE = load_measurement(STORED)
+SAID = {"commit": HEAD, "reason": REASON}
+
+
+def anew(document=BEFORE, **changes):
+    """`document` as it would be refreshed, in place of what is stored."""
+    return refreshed(document, BEFORE, **{**SAID, **changes})
 
 
 def slower(document, factor):
@@ -234,16 +237,15 @@ def verify(bash):
 
 
 def test_a_refreshed_baseline_is_taken_over_in_the_gate_s_own_words(bash, verify):
-    told = json.dumps(json.loads(measurement_json(refreshed())), indent=7)
-    ended, taken = verify(told)
+    ended, taken = verify(json.dumps(json.loads(measurement_json(anew())), indent=7))
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert taken
     file = bash.folder / "baselines" / CARD / f"{KERNEL}.json"
-    assert file.read_text() == measurement_json(refreshed())
+    assert file.read_text() == measurement_json(anew())
 
 
 def test_what_got_worse_stands_in_the_report_for_the_owners(bash, verify):
-    ended, taken = verify(slower(refreshed(), 1.04))
+    ended, taken = verify(anew(slower(BEFORE, 1.04)))
     assert (ended.returncode, taken) == (0, True), ended.stdout
     report = (bash.folder / f"report-{KERNEL}.md").read_text()
     assert "Proposed baseline changes to approve by the owners of" in report
@@ -253,48 +255,46 @@ def test_what_got_worse_stands_in_the_report_for_the_owners(bash, verify):
 
 def test_a_first_baseline_is_taken_over_where_there_is_none(bash, verify):
     shutil.rmtree(bash.folder / "baselines")
-    document = refreshed()
-    first = {
-        workload: {RUNTIME: replace(anchor[RUNTIME], commit=HEAD, date=document.baseline.date)}
-        for workload, anchor in document.baseline.anchors.items()
-    }
-    ended, taken = verify(refreshed(anchors=first))
+    ended, taken = verify(refreshed(BEFORE, **SAID))
     assert (ended.returncode, taken) == (0, True), ended.stdout + ended.stderr
     report = (bash.folder / f"report-{KERNEL}.md").read_text()
     assert "Proposed baseline changes" in report
 
 
 def test_figures_of_another_toolchain_are_for_the_owners_to_read(verify):
-    document = refreshed()
-    tools = replace(document.environment.toolchain, triton="9.9")
-    other = replace(document, environment=replace(document.environment, toolchain=tools))
+    tools = replace(BEFORE.environment.toolchain, triton="9.9")
+    other = anew(replace(BEFORE, environment=replace(BEFORE.environment, toolchain=tools)))
     ended, taken = verify(other)
     assert (ended.returncode, taken) == (0, True), ended.stdout
 
 
 def forged_anchor():
-    anchors = refreshed().baseline.anchors
+    document = anew()
     worse = {
         workload: {RUNTIME: replace(anchor[RUNTIME], value=anchor[RUNTIME].value * 1.5)}
-        for workload, anchor in anchors.items()
+        for workload, anchor in document.baseline.anchors.items()
     }
-    return refreshed(anchors=worse)
+    return replace(document, baseline=replace(document.baseline, anchors=worse))
+
+
+def told(document, said, instead):
+    text = measurement_json(document)
+    assert said in text
+    return text.replace(said, instead)
 
 
 HOSTILE = {
     "no JSON": lambda: "{",
-    "not a number": lambda: measurement_json(refreshed()).replace(
-        '"copy_ns": [', '"copy_ns": [NaN,'
-    ),
+    "not a number": lambda: told(anew(), '"copy_ns": [', '"copy_ns": [NaN,'),
     "no schema": lambda: '{"schema_version": 1}',
-    "no baseline": lambda: replace(refreshed(), baseline=None),
-    "another commit": lambda: refreshed(commit=BASE),
-    "another reason": lambda: refreshed(reason="because"),
-    "no reason": lambda: refreshed(reason="  "),
-    "another kernel": lambda: measurement_json(refreshed()).replace(KERNEL, "other"),
+    "no baseline": lambda: replace(anew(), baseline=None),
+    "another commit": lambda: anew(commit=BASE),
+    "another reason": lambda: anew(reason="because"),
+    "no reason": lambda: anew(reason="  "),
+    "another kernel": lambda: told(anew(), KERNEL, "other"),
     "an anchor that does not follow": forged_anchor,
-    "beyond the cap": lambda: slower(refreshed(), 1.2),
-    "a workload less": lambda: replace(refreshed(), results=refreshed().results[1:]),
+    "beyond the cap": lambda: slower(anew(), 1.2),
+    "a workload less": lambda: anew(replace(BEFORE, results=BEFORE.results[1:])),
 }
 
 
@@ -306,7 +306,7 @@ def test_a_hostile_baseline_is_not_taken_over(verify, make):
 
 
 def test_a_baseline_of_another_card_is_not_taken_over(bash, verify):
-    ended, _ = verify(refreshed())
+    ended, _ = verify(anew())
     assert ended.returncode == 0
     other = "nvidia-geforce-rtx-4090"
     (bash.folder / "refreshed" / KERNEL / CARD).rename(bash.folder / "refreshed" / KERNEL / other)

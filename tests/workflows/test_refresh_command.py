@@ -102,12 +102,13 @@ def test_a_fork_is_not_measured_for_a_comment(bash, repository, passes):
     ended = bash(step(COMMAND, "start", "Refuse forks"), NUMBER="12")
     assert (ended.returncode == 0) is passes
     assert ("refused" in bash.outputs()) is not passes
+    assert (bash.folder / "head").read_text().splitlines()[1] == BRANCH
 
 
 def start(bash, comment):
     bash.checkout()
     bash.github(["dispatches", {}])
-    (bash.folder / "pull.json").write_text(json.dumps({"head": {"ref": BRANCH}}))
+    (bash.folder / "head").write_text(f"o/r\n{BRANCH}\n")
     script = step(COMMAND, "start", "Start it")
     return bash(script, COMMENT=comment, DEFAULT_BRANCH="main", NUMBER="12")
 

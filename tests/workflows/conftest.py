@@ -1,5 +1,7 @@
 import pytest
 
+from tests.workflows.acting import Project, PullRequest
+from tests.workflows.recorded import RECORDED, TRUSTED, stored_in
 from tests.workflows.running import Machine
 
 
@@ -9,3 +11,17 @@ def bash(tmp_path):
     machine = Machine(tmp_path)
     machine.program("gh", '#!/bin/sh\nprintf "%s\\n" "$*" >> calls\nprintf "%s" "$ANSWER"\n')
     return machine
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """This project with a baseline, and a card that knows the kernel files of RECORDED."""
+    project = Project(tmp_path_factory.mktemp("project"), lambda tree: stored_in(tree, TRUSTED))
+    for kernel, document in RECORDED.items():
+        project.remember(kernel, document)
+    return project
+
+
+@pytest.fixture
+def change(project, tmp_path):
+    return PullRequest(project, tmp_path)

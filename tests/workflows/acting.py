@@ -109,7 +109,7 @@ class Act:
 
     def run(self, event_name, event, workflow):
         """What act ended with; `workflow` is the file's text."""
-        file, payload = self.folder / "workflows" / "gpu-gate.yml", self.folder / "event.json"
+        file, payload = self.folder / "workflows" / "workflow.yml", self.folder / "event.json"
         # act refuses what it does not know of: this key of a concurrency group, and this prefix.
         known = re.sub(r"(?m)^ *queue: max\n", "", workflow).replace("uses: $/", "uses: ./")
         file.write_text(known)

@@ -30,12 +30,15 @@ class Api:
     def __init__(self, origin, artifacts):
         self.origin, self.artifacts = origin, artifacts
         self.pull_requests = {}  # number -> the SHA of its head
+        self.head_of = REPOSITORY  # where every head lies
+        self.permissions = {}  # login -> what GitHub says that one may
         self.reviewers = [{"type": "required_reviewers"}]  # of the environment gpu-fork
         self.artifacts_expire = False
         self.comments = []
         self.checks = []
         self.opened = []  # pull requests, as they were asked for
         self.issues = []
+        self.started = []  # workflows, with what they were given
         self.calls = []  # (method, path) of everything that was asked
 
     def answer(self, method, url, body):
@@ -62,7 +65,11 @@ class Api:
         return {"protection_rules": self.reviewers if name == "gpu-fork" else []}
 
     def pull_request(self, number):
-        return {"number": int(number), "head": {"sha": self.pull_requests[int(number)]}}
+        head = {"sha": self.pull_requests[int(number)], "ref": "change"}
+        return {"number": int(number), "head": head | {"repo": {"full_name": self.head_of}}}
+
+    def permission(self, login):
+        return {"permission": self.permissions.get(login, "read"), "user": {"login": login}}
 
     def run_artifacts(self, run, name):
         return {
@@ -141,6 +148,10 @@ class Api:
         self.opened.append(body)
         return {"number": 30 + len(self.opened)}
 
+    def start(self, workflow, **body):
+        self.started.append((workflow, body))
+        return {}
+
     def list_issues(self, state, creator):
         assert creator == BOT
         return [issue for issue in self.issues if issue["state"] == state]
@@ -187,6 +198,7 @@ ROUTES = [
     ("GET", "codeowners/errors", Api.codeowners),
     ("GET", "environments/([^/]+)", Api.environment),
     ("GET", r"pulls/(\d+)", Api.pull_request),
+    ("GET", "collaborators/([^/]+)/permission", Api.permission),
     ("GET", "git/ref/heads/(.+)", Api.branch),
     ("GET", "git/commits/([0-9a-f]{40})", Api.commit),
     ("GET", "issues", Api.list_issues),
@@ -196,6 +208,7 @@ ROUTES = [
     ("GET", "git/blobs/([0-9a-f]{40})", Api.blob),
     ("GET", r"issues/(\d+)/comments", Api.list_comments),
     ("POST", "check-runs", Api.check),
+    ("POST", "actions/workflows/([^/]+)/dispatches", Api.start),
     ("POST", "git/blobs", Api.new_blob),
     ("POST", "git/trees", Api.new_tree),
     ("POST", "git/commits", Api.new_commit),

@@ -1,4 +1,4 @@
-"""A refresh and a night, run for real by act: from what was asked for to what GitHub is told."""
+"""A command, a refresh and a night, run for real by act."""
 
 from dataclasses import replace
 
@@ -6,6 +6,7 @@ import pytest
 
 from gate.documents import load_measurement
 from tests.workflows.acting import digest, git
+from tests.workflows.github_api import REPOSITORY
 from tests.workflows.recorded import AS_BEFORE, CARD, SLOWER, SOURCE, kernel, slower
 
 BASELINE = f"baselines/{CARD}/depthwise_conv_h.json"
@@ -65,6 +66,54 @@ def test_a_refresh_that_is_refused_is_red_and_writes_but_an_answer(change, asked
     assert change.api.opened == []
     assert change.api.written() == [("POST", "issues/7/comments")]
     assert change.commented().startswith("No baseline was refreshed: [the run](")
+
+
+# ---------------------------------------------------------------------------------- the command
+
+
+def comment(change, body, author="ada"):
+    """The exit code of the answer to a comment on pull request 7."""
+    change.push(kernel(SLOWER))
+    event = {
+        "action": "created",
+        "issue": {"number": 7, "pull_request": {"url": "https://x"}, "user": {"login": "ada"}},
+        "comment": {"body": body, "user": {"login": author}, "author_association": "MEMBER"},
+        "repository": {"full_name": REPOSITORY, "default_branch": "main"},
+    }
+    change.api.permissions["ada"] = "write"
+    return run(change, "refresh-command", ("issue_comment", event))
+
+
+def test_a_comment_of_who_may_write_starts_a_refresh_with_its_words_as_data(change, tmp_path):
+    trap = tmp_path / "trap"
+    reason = f'"; touch {trap}; $(touch {trap}) ${{{{ github.token }}}} #'
+    assert comment(change, f"/gate refresh depthwise_conv_h {reason}\nthanks") == 0
+    ((workflow, given),) = change.api.started
+    assert (workflow, given["ref"]) == ("refresh.yml", "main")
+    assert given["inputs"] == ASKED | {"reason": reason, "accept_regression": "false"}
+    assert not trap.exists()
+    assert change.commented().startswith("A refresh was started: ")
+
+
+def test_a_comment_of_who_may_only_read_does_nothing(change):
+    assert comment(change, "/gate refresh depthwise_conv_h because", author="stranger") == 1
+    assert change.api.written() == []
+
+
+def test_a_comment_on_a_fork_s_pull_request_is_refused(change):
+    change.api.head_of = "stranger/kernels"
+    assert comment(change, "/gate refresh depthwise_conv_h because") == 1
+    assert change.api.started == []
+    assert "a fork's kernels are not measured for a comment" in change.commented()
+
+
+def test_a_comment_that_is_no_command_starts_nothing(change):
+    assert comment(change, "/gate please") == 1
+    assert change.api.started == []
+    assert "KERNEL REASON..." in change.commented()
+    change.api.calls.clear()
+    assert comment(change, "Nice work, /gate refresh depthwise_conv_h it") == 0
+    assert change.api.calls == []
 
 
 # ------------------------------------------------------------------------------------ the night

@@ -19,8 +19,8 @@ AS_BEFORE = replace(
 INCORRECT = NotMeasured(status="not_run", reason="incorrect", message="the kernel is not correct")
 
 
-def slower(factor):
-    return replace(AS_BEFORE, results=tuple(delayed(r, factor) for r in AS_BEFORE.results))
+def slower(factor, document=AS_BEFORE):
+    return replace(document, results=tuple(delayed(r, factor) for r in document.results))
 
 
 def delayed(result, factor):

@@ -125,7 +125,7 @@ def test_what_is_accepted_is_handed_on(bash):
 
 def test_a_refresh_that_the_gate_refuses_hands_nothing_on(bash):
     assert refresh(bash, code=3).returncode == 3
-    assert not (bash.folder / "refreshed").exists()
+    assert not list((bash.folder / "refreshed").iterdir())
 
 
 # ----------------------------------------------------------------------------- what comes back

@@ -4,6 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 RECORDED := tests/data/h100/measurement.json
 WORKFLOWS := $(wildcard .github/workflows/*.yml)
+ACTIONS := $(wildcard .github/actions/*/action.yml)
 SCRIPTS := .ci/run $(wildcard .github/*/*.sh)
 # More options for gate check: make check CHECK_OPTIONS="--markdown check.md"
 CHECK_OPTIONS ?=
@@ -25,6 +26,7 @@ lint: $(VENV)/.ready
 	$(BIN)/mypy
 	$(BIN)/actionlint -shellcheck= -pyflakes= -config-file .github/actionlint.yaml $(WORKFLOWS)
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows $(WORKFLOWS)
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-actions $(ACTIONS)
 	$(BIN)/shellcheck --external-sources $(SCRIPTS)
 	$(BIN)/zizmor --quiet --offline --persona=auditor .github
 

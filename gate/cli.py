@@ -16,6 +16,7 @@ from gate.cli_plan import plan
 from gate.cli_steps import (
     RESTORE,
     binding_of,
+    config_now,
     console,
     default_mode,
     finish,
@@ -27,9 +28,8 @@ from gate.cli_steps import (
 from gate.destinations import source, takes_stdout
 from gate.errors import GateError
 from gate.options import (
-    FOLDER,
+    baselines_option,
     binding_option,
-    existing,
     expecting_options,
     measuring_options,
     output_option,
@@ -142,13 +142,7 @@ def measure(
     type=click.Path(dir_okay=False, path_type=Path),
     callback=source,
 )
-@click.option(
-    "--baselines",
-    "baselines_dir",
-    type=FOLDER,
-    callback=existing,
-    help="Where the baselines lie, instead of the configured folder.",
-)
+@baselines_option
 @click.option("--all", "whole", is_flag=True, help="Demand every kernel that has a baseline.")
 @click.option(
     "--gpu",
@@ -170,18 +164,13 @@ def judge(
     **reports: Path | None,
 ) -> None:
     """Judge FILE, a measurement (- is stdin), by the stored baselines."""
-    from dataclasses import replace
-
     from gate.check import baselines_for, verdict_of
-    from gate.config import load_config
     from gate.documents import STDIN, load_measurement
     from gate.expectations import Expected
 
     # What is read here lives until the exit: looking for garbage in it is a third of the time.
     gc.disable()
-    config = load_config(Path.cwd())
-    if baselines_dir:
-        config = replace(config, baselines=baselines_dir)
+    config = config_now(baselines_dir)
     # A stored baseline may be judged by itself anywhere: the path is the caller's word.
     named = measurement_file != STDIN
     stored = named and measurement_file.resolve().is_relative_to(config.baselines)

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gate.cli_steps import RESTORE, console, hinting, measure_now, names, plan_now, render
+from gate.cli_steps import (
+    RESTORE,
+    config_now,
+    console,
+    hinting,
+    measure_now,
+    names,
+    plan_now,
+    render,
+)
 from gate.options import measuring_options
 
 if TYPE_CHECKING:
@@ -37,12 +46,11 @@ def baseline_refresh(
 ) -> None:
     """Measure KERNELS, or all, and store the result as baselines."""
     from gate.check import baselines_for
-    from gate.config import load_config
     from gate.refresh import propose, refuse_dirty_tree
     from gate.sequential import CALIBRATION
 
     reason = _reason(reason)
-    commit = refuse_dirty_tree(load_config(Path.cwd()))
+    commit = refuse_dirty_tree(config_now(asked["baselines_dir"]))
     asked["processes"] = asked["processes"] or CALIBRATION
     config, plan, folders = plan_now(kernels, **asked)
     baselines = baselines_for(plan.gpu, config)

@@ -61,6 +61,16 @@ def default_mode() -> Literal["auto", "require"]:
     return "require" if under_ci else "auto"
 
 
+def config_now(baselines_dir: Path | None) -> Config:
+    """What is configured here, with the baselines' folder of the command line."""
+    from dataclasses import replace
+
+    from gate.config import load_config
+
+    config = load_config(Path.cwd())
+    return replace(config, baselines=baselines_dir) if baselines_dir else config
+
+
 def plan_now(
     kernels: tuple[str, ...],
     *,
@@ -69,16 +79,16 @@ def plan_now(
     processes: int | None,
     base: str | None,
     lock_clocks_mhz: int | None,
+    baselines_dir: Path | None,
 ) -> tuple[Config, Plan, tuple[KernelFolder, ...]]:
     """Configure and plan. Raises MissingExtra where the extra `gpu` is not installed."""
-    from gate.config import load_config
     from gate.git import base_commit
     from gate.kernels import discover
 
     require_extra()
     from gate import measure as steps
 
-    config = load_config(Path.cwd())
+    config = config_now(baselines_dir)
     with hinting("the gate's README says what belongs into a kernel's folder"):
         folders = discover(config.kernels, names(kernels, config))
     mode: GpuMode = gpu or default_mode()

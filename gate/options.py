@@ -19,6 +19,16 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 FILE = click.Path(dir_okay=False, readable=False, path_type=Path, allow_dash=True)
 
 
+def baselines_option(command: Callable[..., None]) -> Callable[..., None]:
+    return click.option(
+        "--baselines",
+        "baselines_dir",
+        type=FOLDER,
+        callback=existing,
+        help="Where the baselines lie, instead of the configured folder.",
+    )(command)
+
+
 def measuring_options(command: Callable[..., None]) -> Callable[..., None]:
     # Click lists what is applied last first.
     for option in reversed(
@@ -49,6 +59,7 @@ def measuring_options(command: Callable[..., None]) -> Callable[..., None]:
                 metavar="MHZ",
                 help="Hold the SM clock while measuring; the driver's default comes back after.",
             ),
+            baselines_option,
         )
     ):
         command = option(command)

@@ -19,30 +19,29 @@ allowed() {
 
 unknown="its policy cannot be read"
 repository=$(allowed repository) || refuse "$unknown"
-workflow=$(allowed workflow) || refuse "$unknown"
+workflows=$(allowed workflows) || refuse "$unknown"
 branch=$(allowed branch) || refuse "$unknown"
 events=$(allowed events) || refuse "$unknown"
 if [ "${1:-}" = --dry-run ]; then
-  echo "would allow $workflow of $repository at $branch, on: $events"
+  echo "would allow $workflows of $repository at $branch, on: $events"
   exit 0
 fi
 
 event=${GITHUB_EVENT_NAME:-}
 [ "${GITHUB_REPOSITORY:-}" = "$repository" ] || refuse "another repository"
-ours=$repository/$workflow@refs/heads
 case $event in
   # These take the workflow from the default branch, or from the ref that it must be here.
-  pull_request_target | workflow_dispatch | schedule) expected=$ours/$branch ;;
-  merge_group) expected=$ours/gh-readonly-queue/$branch/ ;;
+  pull_request_target | workflow_dispatch | schedule) refs=refs/heads/$branch ;;
+  merge_group) refs="refs/heads/gh-readonly-queue/$branch/?*" ;;
   *) refuse "its event is not approved" ;;
 esac
 [[ " $events " == *" $event "* ]] || refuse "its event is not approved"
-reference=${GITHUB_WORKFLOW_REF:-}
-if [ "$event" = merge_group ]; then
-  [[ "$reference" == "$expected"?* ]] || refuse "another workflow, or of another branch"
-else
-  [ "$reference" = "$expected" ] || refuse "another workflow, or of another branch"
-fi
+approved=false
+for workflow in $workflows; do
+  # shellcheck disable=SC2053 # the pattern is ours
+  [[ "${GITHUB_WORKFLOW_REF:-}" != "$repository/$workflow@"$refs ]] || approved=true
+done
+"$approved" || refuse "another workflow, or of another branch"
 
 left=$(nvidia-smi --query-compute-apps=pid --format=csv,noheader) || refuse "the GPU does not answer"
 [ -z "$left" ] || refuse "$(wc -l <<< "$left") other processes are on the GPU"

@@ -10,7 +10,8 @@ need_root
 
 repository=$(setting REPOSITORY '[A-Za-z0-9-]+/[A-Za-z0-9._-]+')
 branch=$(setting BRANCH '[A-Za-z0-9._/-]+')
-workflow=$(setting WORKFLOW '\.github/workflows/[A-Za-z0-9._-]+\.ya?ml')
+workflow='\.github/workflows/[A-Za-z0-9._-]+\.ya?ml'
+workflows=$(setting WORKFLOWS "$workflow( $workflow)*")
 events=$(setting EVENTS '(pull_request_target|workflow_dispatch|merge_group|schedule| )+')
 setting REGISTER_AT "$REGISTER_AT" > /dev/null
 setting RUNNER_GROUP "$RUNNER_GROUP" > /dev/null
@@ -65,7 +66,7 @@ install_scripts() {
   # What the hook allows lies beside it: no variable of a job can say otherwise.
   put 0644 "$SOFTWARE/bin/policy" << POLICY
 repository=$repository
-workflow=$workflow
+workflows=$workflows
 branch=$branch
 events=$events
 POLICY

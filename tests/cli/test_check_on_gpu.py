@@ -154,6 +154,25 @@ def test_what_was_asked_for_reaches_the_timing(repository, card):
     assert timing_rules(card).processes == CALIBRATION
 
 
+def test_the_baselines_may_lie_in_another_tree_than_the_kernels(repository, card, tmp_path_factory):
+    """A workflow takes them from the base, whatever the tree that it measures says."""
+    base = tmp_path_factory.mktemp("base") / "baselines"
+    (repository.root / "baselines").rename(base)
+    assert gate("check").exit_code == 7
+    assert gate("check", "--baselines", str(base)).exit_code == 0
+    gate("measure", "--baselines", str(base), "-o", "run.json")
+    assert set(timing_rules(card).stored) == {"flagship", "medium", "small"}
+
+
+def test_a_refresh_stores_where_the_baselines_are_said_to_lie(repository, card, tmp_path_factory):
+    base = tmp_path_factory.mktemp("base") / "baselines"
+    shutil.copytree(repository.root / "baselines", base)
+    file = base / "nvidia-h100-80gb-hbm3" / f"{KERNEL}.json"
+    assert refresh("--baselines", str(base)).exit_code == 0
+    assert json.loads(file.read_text())["baseline"]["reason"] == "because"
+    assert repository.git("status", "--porcelain") == ""
+
+
 def test_figures_of_another_toolchain_decide_nothing_and_suspect_all(repository, card, monkeypatch):
     tools = replace(RECORDED.environment.toolchain, triton="9.9")
     other = replace(RECORDED.environment, toolchain=tools)

@@ -246,7 +246,9 @@ def test_other_software_than_the_named_is_not_installed(host):
         {"REPOSITORY": ""},
         {"EVENTS": "pull_request"},
         {"EVENTS": "pull_request_target push"},
-        {"WORKFLOW": "../x.yml"},
+        {"WORKFLOWS": "../x.yml"},
+        {"WORKFLOWS": ".github/workflows/gpu-gate.yml ../x.yml"},
+        {"WORKFLOWS": ""},
         {"REGISTER_AT": "repos/o/r/../../x"},
         {"RUNNER_GROUP": "1, x: 2"},
         {"RUNNER_VERSION": "latest"},
@@ -409,7 +411,7 @@ def test_the_gate_s_own_workflow_is_allowed(hook):
         {"GITHUB_EVENT_NAME": "pull_request"},
         {"GITHUB_EVENT_NAME": "pull_request", "GITHUB_WORKFLOW_REF": REF[:-5] + "pull/1/merge"},
         {"GITHUB_EVENT_NAME": "push"},
-        {"GITHUB_EVENT_NAME": "schedule"},
+        {"GITHUB_EVENT_NAME": "issue_comment"},
         {"GITHUB_EVENT_NAME": "workflow_dispatch pull_request_target"},
         {"GITHUB_EVENT_NAME": ""},
         {"GITHUB_EVENT_NAME": "*"},
@@ -429,6 +431,24 @@ def test_any_other_job_is_refused(hook, changed):
     assert ended.returncode == 1
     assert ended.stdout.startswith("::error::this runner refuses the job: ")
     assert ended.stdout.count("\n") == 1
+
+
+@pytest.mark.parametrize("workflow", ["gpu-gate", "refresh", "nightly"])
+def test_each_workflow_of_the_gate_is_allowed_on_the_default_branch_alone(hook, workflow):
+    reference = REF.replace("gpu-gate", workflow)
+    asked = TARGET | {"GITHUB_EVENT_NAME": "schedule"}
+    assert hook(asked | {"GITHUB_WORKFLOW_REF": f"{reference}/main"}).returncode == 0
+    assert hook(asked | {"GITHUB_WORKFLOW_REF": f"{reference}/main/x"}).returncode == 1
+
+
+def test_an_event_that_the_policy_does_not_name_is_refused(hook):
+    ended = hook(TARGET | {"GITHUB_EVENT_NAME": "schedule"}, events="pull_request_target")
+    assert ended.returncode == 1
+
+
+def test_a_branch_s_name_is_no_pattern(hook, host):
+    host.configure(BRANCH="ma")
+    assert hook(TARGET).returncode == 1
 
 
 def test_a_job_without_variables_is_refused(hook):
@@ -472,14 +492,24 @@ def test_without_its_policy_the_hook_refuses_everything(tmp_path):
 
 def test_the_hook_s_dry_run_tells_what_it_allows(hook):
     said = hook({}, "--dry-run").stdout
-    assert "would allow .github/workflows/gpu-gate.yml of o/r at main" in said
+    assert "would allow .github/workflows/gpu-gate.yml .github/workflows/refresh.yml" in said
+    assert " of o/r at main, on: " in said
 
 
-def test_the_example_allows_what_the_workflow_asks_for():
-    from tests.workflows.policy import WORKFLOWS, labels, parsed
+def test_the_example_allows_what_the_workflows_ask_for():
+    from tests.workflows.policy import WORKFLOWS, jobs, labels, on_gpu, parsed
 
     text = (SCRIPTS / "runner.conf.example").read_text()
     settings = dict(line.split("=", 1) for line in text.splitlines() if not line.startswith("#"))
-    measure = parsed((WORKFLOWS / "gpu-gate.yml").read_text())
-    assert labels(measure["jobs"]["measure"]) == set(settings["LABELS"].split(","))
-    assert set(settings["EVENTS"].split()) | {"merge_group"} == set(measure["on"])
+    workflows = {f".github/workflows/{f.name}": parsed(f.read_text()) for f in WORKFLOWS.glob("*")}
+    measuring = {
+        name: workflow
+        for name, workflow in workflows.items()
+        if any(on_gpu(job) for _, job in jobs(workflow))
+    }
+    assert set(settings["WORKFLOWS"].split()) == set(measuring)
+    for workflow in measuring.values():
+        asked = [labels(job) for _, job in jobs(workflow) if on_gpu(job)]
+        assert asked == [set(settings["LABELS"].split(","))]
+    events = set().union(*(workflow["on"] for workflow in measuring.values()))
+    assert set(settings["EVENTS"].split()) | {"merge_group"} == events

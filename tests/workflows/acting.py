@@ -1,4 +1,4 @@
-"""The GPU gate's workflow run by act on this machine, in place of GitHub, its runners and the card.
+"""The workflows run by act on this machine, in place of GitHub, its runners and the card.
 
 act 0.2.89 takes no account of permissions, concurrency, run names, and environments with their
 approvals: no run waits for one here. `policy.py` reads what the workflow says of these. Conditions
@@ -18,7 +18,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from gate.documents import measurement_json
-from tests.workflows.github_api import REPOSITORY, TOKEN, Api, serving
+from gate.report.markdown import MARKER
+from tests.workflows.github_api import BOT, REPOSITORY, TOKEN, Api, serving
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
@@ -87,8 +88,8 @@ class Project:
         said = replace(document, sources=dict.fromkeys(document.scope.kernels, digest(kernel)))
         (self.card / f"{digest(kernel)}.json").write_text(measurement_json(said))
 
-    def workflow_at(self, commit):
-        return git("show", f"{commit}:{WORKFLOW}", cwd=self.origin)
+    def workflow_at(self, commit, file=WORKFLOW):
+        return git("show", f"{commit}:{file}", cwd=self.origin)
 
 
 class Act:
@@ -108,9 +109,10 @@ class Act:
 
     def run(self, event_name, event, workflow):
         """What act ended with; `workflow` is the file's text."""
-        file, payload = self.folder / "workflows" / "gpu-gate.yml", self.folder / "event.json"
-        # act refuses what it does not know of, this key of a concurrency group.
-        file.write_text(re.sub(r"(?m)^ *queue: max\n", "", workflow))
+        file, payload = self.folder / "workflows" / "workflow.yml", self.folder / "event.json"
+        # act refuses what it does not know of: this key of a concurrency group, and this prefix.
+        known = re.sub(r"(?m)^ *queue: max\n", "", workflow).replace("uses: $/", "uses: ./")
+        file.write_text(known)
         payload.write_text(json.dumps(event))
         with serving(self.api) as address:
             return subprocess.run(
@@ -146,3 +148,53 @@ class Act:
             "CARD_FOLDER": str(self.project.card),
             "LOOPBACK_API": address,
         }
+
+
+class PullRequest:
+    """Number 7 of `octo/kernels`, and what its author is told."""
+
+    def __init__(self, project, folder):
+        self.project, self.act = project, Act(project, folder)
+        self.api, self.head = self.act.api, None
+
+    def push(self, *edits):
+        """Each is called with the tree of the head to be."""
+        self.head = self.api.pull_requests[7] = self.project.propose(edits)
+
+    def workflow(self):
+        """That of `main`, which GitHub takes for `pull_request_target`."""
+        return self.project.workflow_at(self.project.main)
+
+    def gate(self, workflow=None, **event):
+        """The exit code."""
+        return self.run("pull_request_target", self.event(**event), workflow)
+
+    def run(self, name, event, workflow=None):
+        ended = self.act.run(name, event, workflow or self.workflow())
+        sys.stdout.write(ended.stdout)
+        return ended.returncode
+
+    def event(self, *, title="A change", ref="change", repository=REPOSITORY):
+        head = {"sha": self.head, "ref": ref, "repo": {"full_name": repository}}
+        base = {"sha": self.project.main, "ref": "main", "repo": {"full_name": REPOSITORY}}
+        return {
+            "number": 7,
+            "pull_request": {"number": 7, "title": title, "head": head, "base": base},
+            "repository": {"full_name": REPOSITORY, "default_branch": "main"},
+        }
+
+    def told(self):
+        """The conclusion of the check at the head, and the report's first visible line."""
+        (check,) = self.api.checks
+        assert (check["name"], check["head_sha"]) == ("GPU verdict", self.head)
+        assert check["status"] == "completed"
+        assert check["output"]["title"] == f"GPU gate: {check['conclusion']}"
+        marker, line = check["output"]["summary"].splitlines()[:2]
+        assert marker == MARKER
+        return check["conclusion"], line
+
+    def commented(self):
+        """The text of its only comment, which is the bot's."""
+        (comment,) = self.api.comments
+        assert (comment["issue"], comment["user"]["login"]) == (7, BOT)
+        return comment["body"]

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import re
 import subprocess
 import threading
@@ -13,6 +14,11 @@ from urllib.parse import parse_qs, urlsplit
 REPOSITORY = "octo/kernels"
 TOKEN = "the-token-of-the-run"
 BOT = "github-actions[bot]"
+IDENTITY = {
+    f"GIT_{who}_{what}": value
+    for who in ("AUTHOR", "COMMITTER")
+    for what, value in (("NAME", BOT), ("EMAIL", "bot@example.org"))
+}
 PAGE = 2
 POLL_SECONDS = 0.02
 RAW = "application/vnd.github.raw+json"
@@ -24,10 +30,15 @@ class Api:
     def __init__(self, origin, artifacts):
         self.origin, self.artifacts = origin, artifacts
         self.pull_requests = {}  # number -> the SHA of its head
+        self.head_of = REPOSITORY  # where every head lies
+        self.permissions = {}  # login -> what GitHub says that one may
         self.reviewers = [{"type": "required_reviewers"}]  # of the environment gpu-fork
         self.artifacts_expire = False
         self.comments = []
         self.checks = []
+        self.opened = []  # pull requests, as they were asked for
+        self.issues = []
+        self.started = []  # workflows, with what they were given
         self.calls = []  # (method, path) of everything that was asked
 
     def answer(self, method, url, body):
@@ -54,7 +65,11 @@ class Api:
         return {"protection_rules": self.reviewers if name == "gpu-fork" else []}
 
     def pull_request(self, number):
-        return {"number": int(number), "head": {"sha": self.pull_requests[int(number)]}}
+        head = {"sha": self.pull_requests[int(number)], "ref": "change"}
+        return {"number": int(number), "head": head | {"repo": {"full_name": self.head_of}}}
+
+    def permission(self, login):
+        return {"permission": self.permissions.get(login, "read"), "user": {"login": login}}
 
     def run_artifacts(self, run, name):
         return {
@@ -84,9 +99,19 @@ class Api:
     def blob(self, sha):
         return self.git("cat-file", "blob", sha)
 
-    def git(self, *arguments):
+    def branch(self, name):
+        return {"object": {"sha": self.said("rev-parse", f"refs/heads/{name}")}}
+
+    def commit(self, sha):
+        return {"tree": {"sha": self.said("rev-parse", f"{sha}^{{tree}}")}}
+
+    def git(self, *arguments, given=None):
         command = ["git", "--git-dir", str(self.origin), *arguments]
-        return subprocess.run(command, check=True, capture_output=True).stdout
+        env = os.environ | IDENTITY | {"GIT_INDEX_FILE": str(self.artifacts / "index")}
+        return subprocess.run(command, env=env, check=True, capture_output=True, input=given).stdout
+
+    def said(self, *arguments, given=None):
+        return self.git(*arguments, given=given).decode().strip()
 
     def list_comments(self, number, page="1"):
         start = (int(page) - 1) * PAGE
@@ -98,6 +123,47 @@ class Api:
     def check(self, **body):
         self.checks.append(body)
         return {"id": len(self.checks)}
+
+    def new_blob(self, content, encoding):
+        assert encoding == "utf-8"
+        return {"sha": self.said("hash-object", "-w", "--stdin", given=content.encode())}
+
+    def new_tree(self, base_tree, tree):
+        self.git("read-tree", base_tree)
+        for one in tree:
+            assert one["type"] == "blob"
+            about = f"{one['mode']},{one['sha']},{one['path']}"
+            self.git("update-index", "--add", "--cacheinfo", about)
+        return {"sha": self.said("write-tree")}
+
+    def new_commit(self, message, tree, parents):
+        before = [word for parent in parents for word in ("-p", parent)]
+        return {"sha": self.said("commit-tree", tree, *before, given=message.encode())}
+
+    def new_ref(self, ref, sha):
+        self.git("update-ref", ref, sha, "")
+        return {"ref": ref}
+
+    def open_pull_request(self, **body):
+        self.opened.append(body)
+        return {"number": 30 + len(self.opened)}
+
+    def start(self, workflow, **body):
+        self.started.append((workflow, body))
+        return {}
+
+    def list_issues(self, state, creator):
+        assert creator == BOT
+        return [issue for issue in self.issues if issue["state"] == state]
+
+    def open_issue(self, **body):
+        known = {"number": len(self.issues) + 1, "state": "open", **body}
+        self.issues.append(known)
+        return known
+
+    def edit_issue(self, number, **body):
+        self.issues[int(number) - 1].update(body)
+        return {}
 
     def comment(self, number, body, login=BOT):
         known = {"id": len(self.comments) + 1, "issue": int(number), "body": body}
@@ -132,12 +198,24 @@ ROUTES = [
     ("GET", "codeowners/errors", Api.codeowners),
     ("GET", "environments/([^/]+)", Api.environment),
     ("GET", r"pulls/(\d+)", Api.pull_request),
+    ("GET", "collaborators/([^/]+)/permission", Api.permission),
+    ("GET", "git/ref/heads/(.+)", Api.branch),
+    ("GET", "git/commits/([0-9a-f]{40})", Api.commit),
+    ("GET", "issues", Api.list_issues),
     ("GET", r"actions/runs/(\d+)/artifacts", Api.run_artifacts),
     ("GET", r"actions/artifacts/(\d+)/zip", Api.artifact),
     ("GET", "git/trees/([0-9a-f]{40})", Api.tree),
     ("GET", "git/blobs/([0-9a-f]{40})", Api.blob),
     ("GET", r"issues/(\d+)/comments", Api.list_comments),
     ("POST", "check-runs", Api.check),
+    ("POST", "actions/workflows/([^/]+)/dispatches", Api.start),
+    ("POST", "git/blobs", Api.new_blob),
+    ("POST", "git/trees", Api.new_tree),
+    ("POST", "git/commits", Api.new_commit),
+    ("POST", "git/refs", Api.new_ref),
+    ("POST", "pulls", Api.open_pull_request),
+    ("POST", "issues", Api.open_issue),
+    ("PATCH", r"issues/(\d+)", Api.edit_issue),
     ("POST", r"issues/(\d+)/comments", Api.comment),
     ("PATCH", r"issues/comments/(\d+)", Api.edit_comment),
 ]

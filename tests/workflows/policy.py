@@ -10,8 +10,13 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 WORKFLOWS = Path(__file__).parents[2] / ".github" / "workflows"
+ACTION = WORKFLOWS.parent / "actions" / "gate" / "action.yml"
 GPU_LABELS = {"self-hosted", "linux", "x64", "gpu"}
-PINNED = re.compile(r"uses: [\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+(\.\d+)*$")
+# Or this repository's own, at the commit whose workflow runs.
+PINNED = re.compile(
+    r"uses: ([\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+(\.\d+)*|\$/\.github/actions/gate)$"
+)
+OWN = "$/.github/actions/gate"
 BASE = "${{ needs.plan.outputs.base }}"
 
 
@@ -36,6 +41,15 @@ def labels(job):
     return {runs_on} if isinstance(runs_on, str) else set(runs_on)
 
 
+def own(job, mode):
+    """The steps that run this repository's action in one of its modes."""
+    return [
+        step.get("with", {})
+        for step in steps(job)
+        if step.get("uses") == OWN and step.get("with", {}).get("mode") == mode
+    ]
+
+
 def on_gpu(job):
     return "gpu" in labels(job)
 
@@ -43,6 +57,11 @@ def on_gpu(job):
 def reads_at_most(job):
     """Whether no step is handed a token, and what the job has of its own only reads the code."""
     return job.get("permissions") in ({}, {"contents": "read"}) and "github.token" not in str(job)
+
+
+def needed(job):
+    needs = job.get("needs", [])
+    return {needs} if isinstance(needs, str) else set(needs)
 
 
 def starts_without_rights(workflow, _):
@@ -100,6 +119,8 @@ def ends_in_time(workflow, _):
 
 def runs_whatever_changed(workflow, _):
     """A required workflow that a filter skips never reports; a merge queue waits for its own."""
+    if not {"pull_request", "pull_request_target"} & set(workflow["on"]):
+        return
     if "merge_group" not in workflow["on"]:
         yield "merge_group is not handled"
     for event, options in workflow["on"].items():
@@ -110,8 +131,9 @@ def runs_whatever_changed(workflow, _):
 def always_reports(workflow, _):
     """GitHub takes a skipped job for a passed one."""
     names = set(workflow["jobs"])
-    last = [n for n, job in jobs(workflow) if set(job.get("needs", [])) == names - {n}]
-    if not any(workflow["jobs"][name].get("if") == "always()" for name in last):
+    last = [n for n, job in jobs(workflow) if needed(job) == names - {n}]
+    alone = len(names) == 1
+    if not alone and not any(workflow["jobs"][name].get("if") == "always()" for name in last):
         yield "no job needs all others and runs always()"
     for name, job in jobs(workflow):
         if "continue-on-error" in str(job):
@@ -126,13 +148,14 @@ def pull_requests_bring_no_workflow_to_own_machines(workflow, _):
 
 
 def tokens_never_meet_the_head(workflow, _):
-    """Under pull_request_target the base's token is there: what can use it has the base alone."""
-    if "pull_request_target" not in workflow["on"]:
-        return
+    """What can use a token has the base alone: what was planned, else the default branch."""
+    if set(workflow["on"]) <= {"pull_request", "push", "merge_group"}:
+        return  # GitHub takes the rights from a fork's run by itself
+    trusted = BASE if "plan" in workflow["jobs"] else None
     for name, job in jobs(workflow):
         fetched = [step.get("with", {}) for step in uses(job, "actions/checkout")]
         unsafe = any("allow-unsafe-pr-checkout" in given for given in fetched)
-        foreign = any(given.get("ref") != BASE for given in fetched)
+        foreign = any(given.get("ref") != trusted for given in fetched)
         by_hand = re.search(r"gh pr checkout|git (fetch|clone|pull)", str(job))
         if (unsafe or foreign or by_hand) and not (on_gpu(job) and reads_at_most(job)):
             yield f"{name}: fetches what is not the base's beside a token"
@@ -172,40 +195,97 @@ def gpu_jobs_queue(workflow, _):
 def gpu_jobs_wait_for_an_approval(workflow, _):
     """A fork's run waits before the GPU job: waiting within it would hold the card's queue."""
     for name, job in jobs(workflow):
-        before = workflow["jobs"].get(job.get("needs"), {}) if on_gpu(job) else None
-        if before is None:
+        if not on_gpu(job):
             continue
+        before = workflow["jobs"].get(job.get("needs"), {})
         gate = str(before.get("environment", ""))
-        if "head.repo.full_name != github.repository && 'gpu-fork'" not in gate:
+        if (
+            "pull_request_target" in workflow["on"]
+            and "head.repo.full_name != github.repository && 'gpu-fork'" not in gate
+        ):
             yield f"{name}: nothing holds a fork's run back"
+        if "inputs" in str(workflow) and not gate:
+            yield f"{name}: whoever dispatches it waits for no environment"
         if "if" in job:
             yield f"{name}: a condition of its own, which may outrun the approval"
 
 
 def measuring_starts_clean(workflow, _):
+    """By itself, or through scripts/gate.sh, whose own test shows that it does."""
     for name, job in jobs(workflow):
         for step in steps(job):
-            if "gate measure" not in step.get("run", ""):
+            script = step.get("run", "")
+            if re.search(r"gate\b.* (check|baseline refresh) ", script) and "gate.sh" not in script:
+                yield f"{name}: runs a kernel without scripts/gate.sh"
+            if "gate measure" not in script:
                 continue
-            for needed in ("env -i ", " HOME=", " TRITON_CACHE_DIR=", " -I -m gate measure"):
-                if needed not in step["run"]:
-                    yield f"{name}: measures without{needed}"
+            for part in ("env -i ", " HOME=", " TRITON_CACHE_DIR=", " -I -m gate measure"):
+                if part not in script:
+                    yield f"{name}: measures without{part}"
 
 
 def judging_is_bound(workflow, _):
     """A measurement is of this run and card, and a head's baselines are verified, or it fails."""
-    needed = {
+    demanded = {
         "gate measure": ("--binding ",),
         "gate judge": ("--expect-binding ", "--expect-gpu ", "--proposed ", "--all ", "require "),
     }
+    if not any(on_gpu(job) for _, job in jobs(workflow)):
+        return
     for name, job in jobs(workflow):
-        if not any(on_gpu(other) for _, other in jobs(workflow)):
-            return
         for step in steps(job):
-            for command, options in needed.items():
+            for command, options in demanded.items():
                 for option in options if command in step.get("run", "") else ():
                     if option not in step["run"]:
                         yield f"{name}: {command} without {option}"
+
+
+def the_action_is_bound(workflow, _):
+    """The same, where a workflow here runs the gate by its own action."""
+    demanded = {"measure": {"binding"}, "judge": {"binding", "expect-gpu"}}
+    for name, job in jobs(workflow):
+        for mode, inputs in demanded.items():
+            for given in own(job, mode):
+                if not inputs <= set(given):
+                    yield f"{name}: {mode} without {sorted(inputs - set(given))}"
+                if {"kernels", "baselines", "gpu"} & set(given):
+                    yield f"{name}: {mode} of a part, or by other baselines"
+
+
+def comments_command_by_right(workflow, _):
+    """Anybody can comment, and does so at no commit: who may write is asked of GitHub, first."""
+    if "issue_comment" not in workflow["on"]:
+        return
+    if workflow["on"]["issue_comment"] != {"types": ["created"]}:
+        yield "an edited comment has another author than its words"
+    if "author_association" in str(workflow):
+        yield "author_association says member of people who only read"
+    for name, job in jobs(workflow):
+        first = steps(job)[0]
+        asked = 'collaborators/$AUTHOR/permission" --jq .permission' in first.get("run", "")
+        if not asked or "if" in first or "comment.user.login" not in str(first.get("env")):
+            yield f"{name}: does something before it asks GitHub who may write"
+        if "self-hosted" in labels(job):
+            yield f"{name}: a comment reaches a machine of ours"
+        if job["permissions"].get("contents") != "read":
+            yield f"{name}: a comment writes"
+    text = "${{ github.event.comment.body }}"
+    if str(workflow).count(text) != str(workflow).count(f"'COMMENT': '{text}'"):
+        yield "a comment's text elsewhere than in COMMENT"
+
+
+def what_may_write_runs_no_kernel(workflow, _):
+    """It has the base's code alone, and reads what was measured."""
+    for name, job in jobs(workflow):
+        if "write" not in job.get("permissions", {}).values():
+            continue
+        for step in steps(job):
+            if re.search(
+                r"gate(\.sh)? (check|measure|baseline)|install\.sh gpu", step.get("run", "")
+            ):
+                yield f"{name}: runs kernels beside a token that writes"
+        if own(job, "check") or own(job, "measure"):
+            yield f"{name}: runs kernels beside a token that writes"
 
 
 RULES = (
@@ -227,4 +307,22 @@ RULES = (
     gpu_jobs_wait_for_an_approval,
     measuring_starts_clean,
     judging_is_bound,
+    the_action_is_bound,
+    comments_command_by_right,
+    what_may_write_runs_no_kernel,
 )
+
+# What of this holds for the action too, whose steps run in a job of somebody else.
+ACTION_RULES = (
+    actions_are_pinned,
+    scripts_hold_no_expression,
+    has_no_secrets,
+    has_no_cache,
+    archives_name_no_file,
+    measuring_starts_clean,
+)
+
+
+def as_workflow(action):
+    """The action's steps as the one job of a workflow, for the rules."""
+    return {"on": {}, "jobs": {"action": {"steps": action["runs"]["steps"]}}}

@@ -3,143 +3,21 @@
 GitHub is `github_api.py`, and the card finds what was recorded on an H100, under its own name.
 """
 
-import sys
-from dataclasses import replace
-
 import pytest
 
-from gate.baselines import Baselines
-from gate.documents import load_measurement
-from gate.model import Correctness, NotMeasured, Timing
 from gate.report.markdown import MARKER
 from tests.factories import refreshed
-from tests.workflows.acting import KERNEL, ROOT, WORKFLOW, Act, Project, digest
-from tests.workflows.github_api import BOT, REPOSITORY
-
-CARD = "nvidia-geforce-rtx-4090"
-H100 = load_measurement(ROOT / "tests" / "data" / "h100" / "measurement.json")
-AS_BEFORE = replace(
-    H100,
-    environment=replace(
-        H100.environment, gpu=replace(H100.environment.gpu, name="NVIDIA GeForce RTX 4090")
-    ),
+from tests.workflows.acting import WORKFLOW, PullRequest, digest
+from tests.workflows.recorded import (
+    SAME,
+    SLOWER,
+    SOURCE,
+    TRUSTED,
+    WRONG,
+    kernel,
+    slower,
+    stored_in,
 )
-INCORRECT = NotMeasured(status="not_run", reason="incorrect", message="the kernel is not correct")
-
-
-def slower(factor):
-    return replace(AS_BEFORE, results=tuple(delayed(r, factor) for r in AS_BEFORE.results))
-
-
-def delayed(result, factor):
-    timing = result.timing
-    if not isinstance(timing, Timing):
-        return result
-    points = ("min_ns", "q1_ns", "median_ns", "q3_ns", "max_ns")
-    timing = replace(
-        timing,
-        process_medians_ns=tuple(ns * factor for ns in timing.process_medians_ns),
-        samples=tuple(
-            replace(one, **{point: getattr(one, point) * factor for point in points})
-            for one in timing.samples
-        ),
-    )
-    return replace(result, timing=timing)
-
-
-def wrong():
-    first, *others = AS_BEFORE.results
-    failed = Correctness(status="failed", backend="cuda", seed=1, message="1 of 9 elements is off")
-    return replace(
-        AS_BEFORE,
-        results=(
-            replace(first, correctness=failed, timing=INCORRECT, ncu=INCORRECT, profile=None),
-            *others,
-        ),
-    )
-
-
-SOURCE = (ROOT / KERNEL).read_text()
-# What the card finds of the kernel files that the changes here bring.
-RECORDED = {
-    SOURCE: AS_BEFORE,
-    f"{SOURCE}# rewritten\n": AS_BEFORE,
-    f"{SOURCE}# slower\n": slower(1.05),
-    f"{SOURCE}# wrong\n": wrong(),
-}
-_, SAME, SLOWER, WRONG = RECORDED
-TRUSTED = refreshed(AS_BEFORE)
-
-
-def stored_in(tree, baseline):
-    Baselines(tree / "baselines" / CARD, "sm_89").write(baseline)
-
-
-@pytest.fixture(scope="module")
-def project(tmp_path_factory):
-    project = Project(tmp_path_factory.mktemp("project"), lambda tree: stored_in(tree, TRUSTED))
-    for kernel, document in RECORDED.items():
-        project.remember(kernel, document)
-    return project
-
-
-class PullRequest:
-    """Number 7 of `octo/kernels`, and what its author is told."""
-
-    def __init__(self, project, folder):
-        self.project, self.act = project, Act(project, folder)
-        self.api, self.head = self.act.api, None
-
-    def push(self, *edits):
-        """Each is called with the tree of the head to be."""
-        self.head = self.api.pull_requests[7] = self.project.propose(edits)
-
-    def workflow(self):
-        """That of `main`, which GitHub takes for `pull_request_target`."""
-        return self.project.workflow_at(self.project.main)
-
-    def gate(self, workflow=None, **event):
-        """The exit code."""
-        return self.run("pull_request_target", self.event(**event), workflow)
-
-    def run(self, name, event, workflow=None):
-        ended = self.act.run(name, event, workflow or self.workflow())
-        sys.stdout.write(ended.stdout)
-        return ended.returncode
-
-    def event(self, *, title="A change", ref="change", repository=REPOSITORY):
-        head = {"sha": self.head, "ref": ref, "repo": {"full_name": repository}}
-        base = {"sha": self.project.main, "ref": "main", "repo": {"full_name": REPOSITORY}}
-        return {
-            "number": 7,
-            "pull_request": {"number": 7, "title": title, "head": head, "base": base},
-            "repository": {"full_name": REPOSITORY, "default_branch": "main"},
-        }
-
-    def told(self):
-        """The conclusion of the check at the head, and the report's first visible line."""
-        (check,) = self.api.checks
-        assert (check["name"], check["head_sha"]) == ("GPU verdict", self.head)
-        assert check["status"] == "completed"
-        assert check["output"]["title"] == f"GPU gate: {check['conclusion']}"
-        marker, line = check["output"]["summary"].splitlines()[:2]
-        assert marker == MARKER
-        return check["conclusion"], line
-
-    def commented(self):
-        """The text of its only comment, which is the bot's."""
-        (comment,) = self.api.comments
-        assert (comment["issue"], comment["user"]["login"]) == (7, BOT)
-        return comment["body"]
-
-
-@pytest.fixture
-def change(project, tmp_path):
-    return PullRequest(project, tmp_path)
-
-
-def kernel(text):
-    return lambda tree: (tree / KERNEL).write_text(text)
 
 
 def nothing_but_words(tree):

@@ -2,9 +2,11 @@
 
 import pytest
 
-from tests.workflows.policy import RULES, WORKFLOWS, parsed
+from tests.workflows.policy import ACTION, ACTION_RULES, RULES, WORKFLOWS, as_workflow, parsed
 
-CI, GPU = "ci.yml", "gpu-gate.yml"
+CI, GPU, NIGHTLY = "ci.yml", "gpu-gate.yml", "nightly.yml"
+COMMAND, REFRESH = "refresh-command.yml", "refresh.yml"
+OWN = "uses: $/.github/actions/gate\n        with:\n"
 CHECKOUT = "actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1"
 FROM_BASE = "ref: ${{ needs.plan.outputs.base }}"
 JUDGES = "      - name: Judge\n"
@@ -25,10 +27,13 @@ BROKEN = {
         (CI, f"{CHECKOUT} # v7.0.1", CHECKOUT),
         (CI, f"{CHECKOUT} # v7.0.1", f"{CHECKOUT[:-1]} # v7.0.1"),
         (CI, f"{CHECKOUT} # v7.0.1", "docker://alpine:3"),
+        (NIGHTLY, "uses: $/.github/actions/gate", "uses: ./candidate/.github/actions/gate"),
     ],
     "scripts_hold_no_expression": [
         (CI, "run: make lint", "run: echo ${{ github.head_ref }}"),
         (GPU, '!= "$HEAD"', '!= "${{ inputs.sha }}"'),
+        (REFRESH, '--reason="$REASON"', '--reason="${{ inputs.reason }}"'),
+        (COMMAND, 'branch" "$NUMBER"', 'branch" "${{ github.event.comment.body }}"'),
     ],
     "has_no_secrets": [
         (GPU, "CARD: nvidia", "KEY: ${{ secrets.KEY }}\n          CARD: nvidia"),
@@ -56,6 +61,9 @@ BROKEN = {
         (CI, "needs: [lint, test, check]", "needs: [lint, test]"),
         (GPU, "    if: always()\n    needs", "    if: '!cancelled()'\n    needs"),
         (GPU, JUDGES, f"{JUDGES}        continue-on-error: true\n"),
+        (NIGHTLY, "    if: always()\n    needs", "    needs"),
+        (NIGHTLY, JUDGES, f"{JUDGES}        continue-on-error: true\n"),
+        (REFRESH, "    if: always()\n    needs: [plan, measure]", "    needs: [plan, measure]"),
     ],
     "pull_requests_bring_no_workflow_to_own_machines": [
         (GPU, "  pull_request_target:", "  pull_request:"),
@@ -66,7 +74,12 @@ BROKEN = {
         (GPU, f"{FROM_BASE}\n          persist", "ref: ${{ env.HEAD }}\n          persist"),
         (GPU, f"          {FROM_BASE}\n          persist", "          persist"),
         (GPU, JUDGES, f'      - run: gh pr checkout "$NUMBER"\n{JUDGES}'),
+        (NIGHTLY, "persist-credentials: false\n      - name: It", "ref: x\n      - name: It"),
+        (COMMAND, "persist-credentials: false", "ref: ${{ github.event.issue.number }}"),
+        (COMMAND, "- name: Start it", '- run: gh pr checkout "$NUMBER"\n      - name: Start it'),
+        (REFRESH, f"{FROM_BASE}\n          persist", "ref: ${{ env.HEAD }}\n          persist"),
         # the job that fetches the head may write, or is handed the token
+        (REFRESH, MAY_READ, MAY_WRITE),
         (GPU, MAY_READ, MAY_WRITE),
         (GPU, IN_ENV, f"          GH_TOKEN: ${{{{ github.token }}}}\n{IN_ENV}"),
     ],
@@ -74,6 +87,7 @@ BROKEN = {
     "gpu_jobs_have_nothing_to_steal": [
         (GPU, MAY_READ, MAY_WRITE),
         (GPU, IN_ENV, f"          GH_TOKEN: ${{{{ github.token }}}}\n{IN_ENV}"),
+        (NIGHTLY, MAY_READ, MAY_WRITE),
     ],
     "gpu_jobs_name_their_card": [
         (GPU, ", gpu, rtx-4090]", ", gpu]"),
@@ -84,16 +98,22 @@ BROKEN = {
         (GPU, "      queue: max\n", ""),
         (GPU, "group: gpu-rtx-4090", "group: ${{ github.ref }}"),
         (GPU, "\njobs:\n", "\nconcurrency: gate\njobs:\n"),
+        (NIGHTLY, "      queue: max\n", ""),
+        (REFRESH, "group: gpu-rtx-4090", "group: refresh"),
     ],
     "gpu_jobs_wait_for_an_approval": [
         (GPU, "&& 'gpu-fork' ||", "&& 'gpu' ||"),
         (GPU, "    needs: plan\n", ""),
         (GPU, "    needs: plan\n", "    needs: plan\n    if: always()\n"),
+        (REFRESH, "    environment: gpu\n", ""),
+        (REFRESH, "    needs: plan\n", ""),
+        (NIGHTLY, "    timeout-minutes: 60\n", "    timeout-minutes: 60\n    if: vars.NIGHTLY\n"),
     ],
     "measuring_starts_clean": [
         (GPU, "env -i CI=true", "CI=true"),
         (GPU, "TRITON_CACHE_DIR=", "OTHER="),
         (GPU, "-I -m gate measure", "-m gate measure"),
+        (REFRESH, "bash ../harness/.github/scripts/gate.sh", "python -m gate"),
     ],
     "judging_is_bound": [
         (GPU, '--binding "$RUNNER_TEMP/binding.json" -o', "-o"),
@@ -101,6 +121,31 @@ BROKEN = {
         (GPU, '--expect-binding "$RUNNER_TEMP/binding.json" ', ""),
         (GPU, "--proposed proposed ", ""),
         (GPU, "run.json --all ", "run.json "),
+    ],
+    "the_action_is_bound": [
+        (NIGHTLY, "          binding: ${{ runner.temp }}/binding.json\n", ""),
+        (NIGHTLY, "          expect-gpu: nvidia-geforce-rtx-4090\n", ""),
+        (NIGHTLY, OWN, f"{OWN}          kernels: one\n"),
+        (NIGHTLY, OWN, f"{OWN}          gpu: auto\n"),
+    ],
+    "comments_command_by_right": [
+        (COMMAND, "types: [created]", "types: [created, edited]"),
+        (
+            COMMAND,
+            "if: github.event.issue",
+            "if: github.event.comment.author_association && github",
+        ),
+        (COMMAND, "collaborators/$AUTHOR/permission", "collaborators/$AUTHOR"),
+        (COMMAND, "github.event.comment.user.login", "github.event.issue.user.login"),
+        (COMMAND, "    steps:\n", "    steps:\n      - run: echo first\n"),
+        (COMMAND, "runs-on: ubuntu-24.04", "runs-on: [self-hosted, linux, x64, gpu, rtx-4090]"),
+        (COMMAND, "contents: read", "contents: write"),
+        (COMMAND, "NUMBER: ${{", "NUMBER: ${{ github.event.comment.body }}${{"),
+    ],
+    "what_may_write_runs_no_kernel": [
+        (REFRESH, "run: bash .github/scripts/install.sh\n", "run: bash install.sh gpu\n"),
+        (REFRESH, "run: bash .github/scripts/verify.sh", "run: gate baseline refresh"),
+        (NIGHTLY, "mode: judge", "mode: check"),
     ],
 }
 
@@ -127,7 +172,42 @@ def test_a_workflow_that_breaks_the_policy_is_named(rule, file, said, instead):
 
 
 def test_the_policy_knows_of_every_workflow():
-    assert [file.name for file in sorted(WORKFLOWS.glob("*"))] == [CI, GPU]
+    found = [file.name for file in sorted(WORKFLOWS.glob("*"))]
+    assert found == [CI, GPU, NIGHTLY, COMMAND, REFRESH]
+
+
+@pytest.mark.parametrize("rule", ACTION_RULES, ids=lambda rule: rule.__name__)
+def test_the_action_keeps_what_holds_for_it(rule):
+    text = ACTION.read_text()
+    assert list(rule(as_workflow(parsed(text)), text)) == []
+
+
+@pytest.mark.parametrize(
+    ("rule", "instead"),
+    [
+        ("scripts_hold_no_expression", "run: bash action.sh ${{ inputs.kernels }}"),
+        ("has_no_secrets", "run: echo ${{ secrets.KEY }}"),
+        ("actions_are_pinned", "uses: actions/setup-python@v6"),
+        ("has_no_cache", "uses: actions/cache@v5"),
+        ("archives_name_no_file", "uses: actions/download-artifact@v6"),
+        ("measuring_starts_clean", "run: gate check --gpu require"),
+    ],
+)
+def test_an_action_that_breaks_it_is_named(rule, instead):
+    (broken,) = (known for known in ACTION_RULES if known.__name__ == rule)
+    text = ACTION.read_text()
+    said = 'run: bash "$GITHUB_ACTION_PATH/../../scripts/action.sh"'
+    assert said in text
+    text = text.replace(said, instead)
+    assert list(broken(as_workflow(parsed(text)), text))
+
+
+def test_every_input_of_the_action_reaches_its_script_and_every_output_leaves_it():
+    action = parsed(ACTION.read_text())
+    env = " ".join(str(step["env"]) for step in action["runs"]["steps"])
+    assert all(f"${{{{ inputs.{name} }}}}" in env for name in action["inputs"])
+    for name, output in action["outputs"].items():
+        assert output["value"] == f"${{{{ steps.run.outputs.{name} }}}}"
 
 
 @pytest.mark.parametrize("path", ["/.github/", "/baselines/", "/gate/", "/pyproject.toml"])

@@ -1,7 +1,6 @@
 """The scripts of the steps, run as GitHub runs them: bash -e, values from the environment."""
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -11,46 +10,9 @@ import pytest
 
 from gate.documents import load_binding
 from gate.model import Binding
-from tests.workflows.policy import WORKFLOWS, parsed
+from tests.workflows.running import BASE, HEAD, MOVED, SCRIPTS, step, workflow
 
-GPU_GATE = parsed((WORKFLOWS / "gpu-gate.yml").read_text())
-CI = parsed((WORKFLOWS / "ci.yml").read_text())
-SCRIPTS = WORKFLOWS.parent / "scripts"
-HEAD, BASE, MOVED = "a" * 40, "b" * 40, "c" * 40
-
-
-def step(workflow, job, name):
-    (found,) = (s for s in workflow["jobs"][job]["steps"] if s.get("name") == name)
-    return found["run"]
-
-
-@pytest.fixture
-def bash(tmp_path):
-    """Runs a script in an empty folder, where `gh` answers as told and notes its calls."""
-    tools = tmp_path / "bin"
-    tools.mkdir()
-    (tools / "gh").write_text('#!/bin/sh\nprintf "%s\\n" "$*" >> calls\nprintf "%s" "$ANSWER"\n')
-    (tools / "gh").chmod(0o755)
-
-    def run(script, **env):
-        github = {name: str(tmp_path / name) for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")}
-        github |= {
-            "GITHUB_REPOSITORY": "o/r",
-            "GITHUB_SERVER_URL": "https://h",
-            "GITHUB_RUN_ID": "7",
-            "GITHUB_RUN_ATTEMPT": "2",
-            "RUNNER_TEMP": str(tmp_path),
-        }
-        return subprocess.run(
-            ["bash", "-e", "-c", script],
-            cwd=tmp_path,
-            env={"PATH": f"{tools}:{os.environ['PATH']}", **github, **env},
-            capture_output=True,
-            text=True,
-        )
-
-    return run
-
+GPU_GATE, CI = workflow("gpu-gate.yml"), workflow("ci.yml")
 
 # ------------------------------------------------------------------------- what must be reported
 

@@ -18,6 +18,7 @@ def arguments():
     parser.add_argument("--paginate", action="store_true")
     parser.add_argument("--silent", action="store_true")
     parser.add_argument("--method")
+    parser.add_argument("--input")
     parser.add_argument("--jq")
     parser.add_argument("-H", dest="headers", action="append", default=[])
     parser.add_argument("-f", dest="texts", action="append", default=[])
@@ -32,17 +33,30 @@ def value_of(text):
 
 
 def body_of(asked):
-    """`a[b]=c` is an object in an object."""
+    """`a[b]=c` is an object in an object, `a[]=c` an item of a list; every -f is before any -F."""
+    if asked.input:
+        return json.loads(Path(asked.input).read_text())
     body = {}
     fields = [(field, str) for field in asked.texts] + [(field, value_of) for field in asked.values]
     for field, convert in fields:
         key, _, text = field.partition("=")
-        *outer, last = key.replace("]", "").split("[")
-        inner = body
-        for name in outer:
-            inner = inner.setdefault(name, {})
-        inner[last] = convert(text)
+        put(body, key.replace("]", "").split("["), convert(text))
     return body
+
+
+def put(inner, names, value):
+    name, *rest = names
+    if not rest:
+        inner[name] = value
+    elif rest == [""]:
+        inner.setdefault(name, []).append(value)
+    elif rest[0]:
+        put(inner.setdefault(name, {}), rest, value)
+    else:  # an item's key that is there already begins the next item
+        items = inner.setdefault(name, [])
+        if not items or rest[1] in items[-1]:
+            items.append({})
+        put(items[-1], rest[1:], value)
 
 
 def call(asked, target):

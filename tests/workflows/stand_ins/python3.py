@@ -1,15 +1,18 @@
-"""Stands in for a runner's `python3 -m venv FOLDER`.
+"""Stands in for a runner's `python3`: a script it runs, and it makes environments.
 
-Its environments have the packages that the tests have, but for the gate, and a pip of their own.
+They have the packages that the tests have, but for the gate, and a pip of their own.
 """
 
+import os
 import shutil
 import sys
 import venv
 from pathlib import Path
 
-option, module, folder = sys.argv[1:]
-assert (option, module) == ("-m", "venv"), sys.argv
+option, module, *rest = sys.argv[1:]
+if (option, module) != ("-m", "venv"):
+    os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+(folder,) = rest
 venv.create(folder, symlinks=True, with_pip=False)
 (packages,) = Path(folder).glob("lib/python*/site-packages")
 theirs = [path for path in sys.path if path.endswith("-packages")]

@@ -208,14 +208,15 @@ class KernelRun:
             return self._broken(Contract(status="failed", violations=exceeded))
         tested = self._test()
         correct = all(c.status == "passed" for c in tested.values())
-        timings, signatures = self._time(benchmarked, correct=correct)
+        timings, timed = self._time(benchmarked, correct=correct)
+        signatures = {name: outcome.signature for name, outcome in analysed.items()} | timed
         profiled = self._profile(benchmarked, timings)
         return [
             Result(
                 kernel=self.folder.name,
                 workload=w.name,
                 definition=self.tree.definitions[w.name],
-                signature=signatures.get(w.name) or self._signature(analysed, w),
+                signature=signatures.get(w.name, ()),
                 gates=self.config.gates if w.gates is None else w.gates,
                 contract=Contract(status="passed"),
                 correctness=tested[w.name],
@@ -314,16 +315,14 @@ class KernelRun:
         self, benchmarked: Sequence[Workload], timings: dict[str, Timing | NotMeasured]
     ) -> dict[str, tuple[NcuBlock | NotMeasured, Profile | None]]:
         """Only what could be timed is profiled: the rest keeps the reason that timing gave."""
-        gaps = {name: t for name, t in timings.items() if isinstance(t, NotMeasured)}
-        forwards = {
-            name: metrics.forwards(median(t.process_medians_ns))
-            for name, t in timings.items()
-            if not isinstance(t, NotMeasured)
-        }
+        found: dict[str, tuple[NcuBlock | NotMeasured, Profile | None]] = {}
+        forwards = {}
+        for name, timing in timings.items():
+            if isinstance(timing, NotMeasured):
+                found[name] = (timing, None)
+            else:
+                forwards[name] = metrics.forwards(median(timing.process_medians_ns))
         timed = [w for w in benchmarked if w.name in forwards]
-        found: dict[str, tuple[NcuBlock | NotMeasured, Profile | None]] = {
-            name: (gap, None) for name, gap in gaps.items()
-        }
         if self.ncu_path is None or not timed:
             return found | {w.name: (NCU_MISSING, None) for w in timed}
         with self._step("profiling with ncu"):
@@ -337,13 +336,6 @@ class KernelRun:
                 timeout_s=self.config.ncu_timeout_s,
             )
         return found | {name: (outcome.ncu, outcome.profile) for name, outcome in outcomes.items()}
-
-    @staticmethod
-    def _signature(
-        analysed: dict[str, static.StaticOutcome], workload: Workload
-    ) -> tuple[str, ...]:
-        outcome = analysed.get(workload.name)
-        return outcome.signature if outcome else ()
 
 
 NCU_MISSING = NotMeasured(

@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -19,6 +19,8 @@ from benchmarks import kernel
 from benchmarks.kernel_cases import BASE, FLAGSHIP, Case, grid
 from benchmarks.kernel_compiled import lines
 from benchmarks.kernel_overhead import FUNCTION, recorded_launch
+from benchmarks.kernel_plot import main as plot
+from benchmarks.kernel_plot import picture
 from benchmarks.kernel_table import Row, markdown
 from benchmarks.rtx_4090 import predict, seed_style
 from gate.gpus import table_for_name
@@ -218,3 +220,19 @@ def test_compiled_figures_of_a_case():
     (line,) = lines([FLAGSHIP], "sm_89")
     assert line.startswith(f"| {FLAGSHIP.name} | 256 | ")
     assert " | 0 | 128 / 128 | " in line
+
+
+def test_a_picture_shows_every_case_that_was_timed(tmp_path):
+    cases = grid()[:3]
+    rows = [
+        Row(case=case.name, device="a card", ns={"kernel": 10.0, "cudnn": 30.0, "copy": 9.0})
+        for case in cases[:2]
+    ]
+    made = picture(cases, rows)
+    shares, times = (axes.collections[0].get_offsets() for axes in made.axes)
+    assert shares.tolist() == [[case.bytes / 1e6, 0.9] for case in cases[:2]]
+    assert times.tolist() == [[case.bytes / 1e6, 3.0] for case in cases[:2]]
+    results = tmp_path / "out.jsonl"
+    results.write_text("\n".join(json.dumps(asdict(row)) for row in rows))
+    plot(results, tmp_path / "out.svg")
+    assert "a card, 2 workloads" in (tmp_path / "out.svg").read_text()

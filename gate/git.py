@@ -102,8 +102,9 @@ def head_commit(root: Path) -> str:
 
 def changed_files(root: Path, *, ignoring: Path) -> tuple[str, ...]:
     """Files below `root` that differ from HEAD or are untracked, but for those in `ignoring`."""
-    exclude = f":(exclude){ignoring.relative_to(root)}" if ignoring.is_relative_to(root) else None
-    paths = [".", exclude] if exclude else ["."]
+    paths = ["."]
+    if ignoring.is_relative_to(root):
+        paths.append(f":(exclude,literal){ignoring.relative_to(root)}")
     listed = git("status", "--porcelain", "-z", "--untracked-files=all", "--", *paths, cwd=root)
     return tuple(entry[3:] for entry in listed.split("\0") if entry)
 

@@ -16,7 +16,7 @@ from gate import git
 from gate.config import FILE, Config, config_of
 from gate.errors import InvalidConfiguration
 from gate.kernels import NAME_PATTERN
-from gate.pushed import UnreadablePush, is_nothing, read_listing, touched
+from gate.pushed import LINK, UnreadablePush, is_nothing, read_listing, touched
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -56,8 +56,14 @@ class Repository:
         return None
 
     def text(self, commit: str, path: str) -> str:
-        """What the file held then; empty where it was not there."""
-        if not self.git("ls-tree", "--full-tree", commit, "--", path):
+        """What the file held then; empty where it was not there.
+
+        Raises InvalidConfiguration for a link, which holds where it leads.
+        """
+        entry = self.git("ls-tree", "--full-tree", commit, "--", path)
+        if entry.startswith(LINK):
+            raise InvalidConfiguration(f"{path} is a link in {_named(commit)}, and not read")
+        if not entry:
             return ""
         return self.git("cat-file", "blob", f"{commit}:{path}")
 
@@ -107,14 +113,16 @@ def changes(
 def between(repository: Repository, base: str, head: str, *, project: str) -> Change:
     """What `head` changes since it left the branch of `base`: all kernels where one is gone.
 
-    Raises InvalidConfiguration for what is no commit here, and for commits that share none, and
-    UnreadablePush for kernels whose names are none.
+    Raises InvalidConfiguration for what is no commit here, for commits that share none and for a
+    project without kernels, and UnreadablePush for kernels whose names are none.
     """
     commit = _commit_here(repository, head)
     fork_point = git.merge_base(repository.git_dir, _commit_here(repository, base), commit)
     change = _change(repository, commit, fork_point, project)
     folder = _from_top(_config(repository, commit, project).kernels, commit)
     before, now = (_listing(repository, each, folder).kernels for each in (fork_point, commit))
+    if not before | now:  # a wrong folder, a link or a submodule would look like no change
+        raise InvalidConfiguration(f"{_named(commit)} holds no kernel in {folder}")
     for name in sorted(now):
         if not NAME_PATTERN.fullmatch(name):
             raise UnreadablePush(f"{name!r} in {folder} is no name of a kernel")
@@ -194,12 +202,10 @@ def _from_top(path: Path, commit: str) -> str:
 
 def _is_configured_otherwise(repository: Repository, base: str, commit: str, project: str) -> bool:
     name = Path(project, FILE).as_posix()
-    before, now = repository.text(base, name), repository.text(commit, name)
-    if before == now:
-        return False
-    file = Path(project, FILE)
+    file, now = Path(project, FILE), repository.text(commit, name)
     try:
-        return config_of(before, file) != config_of(now, file)
+        before = repository.text(base, name)
+        return before != now and config_of(before, file) != config_of(now, file)
     except InvalidConfiguration:  # the base's: this commit's was read already
         return True
 

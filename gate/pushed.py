@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 NOTHING = "0" * 40
 # How git's trees write that there is a link, or the commit of another repository, and no file.
-_LINK, _REPOSITORY = "120000", "160000"
+LINK, _REPOSITORY = "120000", "160000"
 
 
 class UnreadablePush(GateError):
@@ -88,7 +88,7 @@ def read_listing(entries: Iterable[str], folder: str) -> Listing:
         mode, parts = head.split()[0], _below(path, folder)
         if not parts:
             raise UnreadablePush(f"{path} is no folder in this push, so its kernels are not in it")
-        if mode == _LINK and NAME_PATTERN.fullmatch(parts[0]):
+        if mode == LINK and NAME_PATTERN.fullmatch(parts[0]):
             linked.add(parts[0])
         if (mode == _REPOSITORY and len(parts) == 1) or _is_kernels(parts):
             kernels.add(parts[0])

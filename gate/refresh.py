@@ -61,8 +61,14 @@ class Proposal:
 def refuse_dirty_tree(config: Config) -> str:
     """The commit that is about to be measured. Raises RefusedBaseline where files differ from it.
 
-    The baselines' own folder may differ: refreshing two GPUs in a row is one change.
+    The baselines' own folder may differ: refreshing two GPUs in a row is one change. Raises
+    InvalidConfiguration where kernels lie in it, which would differ unseen.
     """
+    if any(config.baselines.rglob("kernel.py")):
+        raise InvalidConfiguration(
+            f"{config.baselines} has kernels in it, so it is no folder of baselines",
+            hint="name the folder that has one folder a GPU in it",
+        )
     commit = head_commit(config.root)
     changed = changed_files(config.root, ignoring=config.baselines)
     if changed:

@@ -13,7 +13,8 @@ options=()
 path() { [ -z "$2" ] || options+=("$1=$(realpath -m -- "$2")"); }
 word() { [ -z "$2" ] || options+=("$1=$2"); }
 
-read -ra subjects <<< "$KERNELS"
+# By any white space: a list with a name a line would else be its first line.
+read -rd '' -a subjects <<< "$KERNELS" || true # the end of the text is no error
 path --baselines "$BASELINES"
 case $MODE in
   check | measure)

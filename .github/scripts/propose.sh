@@ -16,7 +16,8 @@ for name in $KERNELS; do reports+=("report-$name.md"); done
   # shellcheck disable=SC2016 # backticks are Markdown's
   printf 'Measured at `%s` on `%s` in [one run](%s)%s. The reason that was given:\n\n' \
     "$HEAD" "$CARD" "$run" "${NUMBER:+, for #$NUMBER}"
-  printf '%s\n' "$REASON" | sed 's/^/    /' # an indented block is code whatever it holds
+  # An indented block is code whatever it holds, and a lone CR begins a line too.
+  printf '%s\n' "$REASON" | tr '\r' '\n' | sed 's/^/    /'
   cat << 'TEXT'
 
 A workflow opened this pull request, so GitHub starts no check on it by itself. Somebody with write

@@ -2,8 +2,9 @@
 
     HEAD=... REASON=... refreshed.py refreshed.json baselines/CARD/KERNEL.json
 
-It is read as strictly as the judge reads it, must be of HEAD and for REASON, and is written anew:
-no byte of the file itself is committed. Ends with 1 where it is none of this.
+It is read as strictly as the judge reads it, must be of HEAD and for REASON, must have a canary as
+the refresh demands it, and is written anew: no byte of the file itself is committed. Ends with 1
+where it is none of this.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ def taken_over(file: Path, *, head: str, reason: str) -> str:
     info = refreshed.baseline
     if info is None or info.commit != head or info.reason != reason.strip():
         sys.exit("it is not the baseline of this commit and reason")
+    if refreshed.environment.canary is None:
+        sys.exit("it has no canary: a machine that moved would pass unseen")
     return measurement_json(refreshed)
 
 

@@ -68,6 +68,37 @@ def test_another_configuration_concerns_all(change):
     assert planned() == ["kernels=conv relu", "whole=true"]
 
 
+def test_a_configuration_reached_by_a_link_is_refused(change):
+    hidden = "#/pyproject.toml"  # as TOML a comment: the link would read as no configuration
+    write(change, hidden, "[tool.gate]\nruntime_tolerance = 0.2\n")
+    (change.root / "pyproject.toml").unlink()
+    (change.root / "pyproject.toml").symlink_to(hidden)
+    change.commit("another tolerance")
+    answer = CliRunner().invoke(main, ["plan", "--base", "main"])
+    assert (answer.exit_code, answer.stdout) == (7, "")
+    assert "pyproject.toml is a link" in answer.output
+    change.git("branch", "--force", "main")
+    (change.root / "pyproject.toml").unlink()
+    write(change, "pyproject.toml", "[tool.gate]\n")
+    change.commit("the file itself")
+    assert planned() == ["kernels=conv relu", "whole=true"]
+
+
+@pytest.mark.parametrize("where", ["nowhere", "linked", "sub"])
+def test_where_no_kernel_is_seen_nothing_is_told_of_them(change, where):
+    (change.root / "linked").symlink_to(".")
+    change.git("init", "--quiet", "sub")
+    change.git("-C", "sub", "commit", "--quiet", "--allow-empty", "--message", "one")
+    change.commit("a link and a submodule")
+    change.git("branch", "--force", "main")
+    write(change, "kernels/relu/kernel.py", "changed\n")
+    change.git("-C", "sub", "commit", "--quiet", "--allow-empty", "--message", "two")
+    change.commit("a change")
+    answer = CliRunner().invoke(main, ["plan", "--base", "main", "--project", where])
+    assert (answer.exit_code, answer.stdout) == (7, "")
+    assert f"holds no kernel in {where}/kernels" in answer.output
+
+
 @pytest.mark.parametrize("name", ["two words", "new\nwhole=false", "Upper"])
 def test_a_name_that_would_be_an_output_of_its_own_is_refused(change, name):
     write(change, f"kernels/{name}/kernel.py", "import torch\n")

@@ -25,6 +25,13 @@ def test_changed_and_untracked_files_are_listed_whatever_their_names(project):
     assert set(found) == {"pyproject.toml", "with space \u00e9.txt"}
 
 
+def test_the_ignored_folder_is_a_name_and_no_pattern(project):
+    (project.root / "untracked").write_text("")
+    (project.root / "*").mkdir()
+    (project.root / "*" / "b.json").write_text("")
+    assert changed_files(project.root, ignoring=project.root / "*") == ("untracked",)
+
+
 def test_a_renamed_file_is_a_change(project):
     project.git("mv", "pyproject.toml", "other.toml")
     assert "other.toml" in changed_files(project.root, ignoring=project.root / "x")

@@ -317,6 +317,14 @@ def test_a_dirty_tree_is_refused_but_for_the_baselines(project, folder):
         refuse_dirty_tree(project.config)
 
 
+@pytest.mark.parametrize("where", [".", "kernels", "kernels/conv"])
+def test_a_folder_with_kernels_in_it_is_none_of_baselines(project, folder, where):
+    (folder.path / "kernel.py").write_text("# another\n")
+    config = replace(project.config, baselines=project.root / where)
+    with pytest.raises(InvalidConfiguration, match="no folder of baselines"):
+        refuse_dirty_tree(config)
+
+
 def test_outside_of_a_repository_there_is_no_commit_to_name(tmp_path, project):
     (project.root / ".git").rename(project.root / "not-git")
     with pytest.raises(InvalidConfiguration, match="is in no git repository"):

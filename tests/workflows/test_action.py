@@ -131,6 +131,12 @@ def test_a_judge_demands_every_kernel_unless_some_are_named(bash):
     assert "--gpu=auto" in said(bash)
 
 
+def test_kernels_may_stand_on_lines_of_their_own(bash):
+    noting(bash)
+    assert act(bash, KERNELS="conv_h\n  relu\ngelu softmax\n").returncode == 0
+    assert said(bash)[-5:] == ["--", "conv_h", "relu", "gelu", "softmax"]
+
+
 def test_a_hostile_input_is_one_argument(bash):
     noting(bash)
     hostile = '$(touch x) "; touch x #'

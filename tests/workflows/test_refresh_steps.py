@@ -245,10 +245,10 @@ def test_the_pull_request_says_why_what_changes_and_what_to_do(bash):
 
 
 def test_a_reason_is_code_in_the_body_whatever_it_says(bash):
-    reason = "```\n@everyone #1\n<b>"
+    reason = "```\n@everyone #1\n<b>\r@ada \r\n#2"
     assert propose(bash, REASON=reason, NUMBER="").returncode == 0
-    body = (bash.folder / "body.md").read_text()
-    assert "\n    ```\n    @everyone #1\n    <b>\n" in body
+    body = (bash.folder / "body.md").read_bytes().decode()
+    assert "\n    ```\n    @everyone #1\n    <b>\n    @ada \n    \n    #2\n" in body
     assert "for #" not in body
 
 

@@ -84,6 +84,10 @@ def forged_anchor():
     return replace(document, baseline=replace(document.baseline, anchors=worse))
 
 
+def without_canary():
+    return replace(anew(), environment=replace(TRUSTED.environment, canary=None))
+
+
 def told(document, said, instead):
     text = measurement_json(document)
     assert said in text
@@ -101,6 +105,7 @@ HOSTILE = {
     "another kernel": lambda: told(anew(), KERNEL, "other"),
     "an anchor that does not follow": forged_anchor,
     "beyond the cap": lambda: slower(1.2, anew()),
+    "no canary": without_canary,
     "a workload less": lambda: anew(replace(TRUSTED, results=TRUSTED.results[1:])),
 }
 

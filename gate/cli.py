@@ -171,20 +171,20 @@ def judge(
     # What is read here lives until the exit: looking for garbage in it is a third of the time.
     gc.disable()
     config = config_now(baselines_dir)
-    # A stored baseline may be judged by itself anywhere: the path is the caller's word.
     named = measurement_file != STDIN
     stored = named and measurement_file.resolve().is_relative_to(config.baselines)
-    required = not stored and (gpu or default_mode()) == "require"
     expected = Expected(binding=binding_of(expected_binding), gpu=expected_gpu)
     with hinting(RESTORE if stored else MEASURE_AGAIN):
         measurement = load_measurement(measurement_file)
+    # A stored baseline may be judged by itself anywhere: the path is the caller's word.
+    by_itself = stored and measurement.baseline is not None
     baselines = baselines_for(measurement.environment.gpu, config)
     with hinting(RESTORE):
         verdict = verdict_of(
             measurement,
             config,
             baselines,
-            require_gpu=required,
+            require_gpu=(gpu or ("auto" if by_itself else default_mode())) == "require",
             whole=whole,
             expected=expected,
             proposed=proposed,

@@ -27,7 +27,7 @@ METHODS: tuple[Method, ...] = ("cuda_graph", "held_queue", "events")
 # A card that throttles this often is not going to stop.
 MAX_RETAKEN = 6
 # Few enough to cost little, enough to know how much they spread.
-CANARY_PROCESSES = 3
+CANARY_PROCESSES = 5
 # Without a stored baseline there is nothing to decide: enough for an interval.
 UNDECIDED_PROCESSES = 5
 

@@ -65,6 +65,16 @@ def test_there_are_baselines_to_judge():
     assert {file.parent.name for file in STORED} >= {"nvidia-h100-80gb-hbm3", "sm_89"}
 
 
+def test_only_a_baseline_is_judged_by_itself_where_nothing_measures(project, stored):
+    static = project.root / "baselines" / "sm_89" / "conv.json"
+    assert judged(static, env={"CI": "true"}).exit_code == 0
+    assert judged(static, "--gpu", "require").exit_code == 6
+    among_them = static.with_name("run.json")
+    among_them.write_text(measurement_json(measurement(static_result(), gpu=None)))
+    assert judged(among_them, "--gpu", "auto").exit_code == 0
+    assert judged(among_them, env={"CI": "true"}).exit_code == 6
+
+
 @pytest.mark.parametrize("ci", ["false", "true"])
 @pytest.mark.parametrize("file", STORED, ids=lambda f: f"{f.parent.name}/{f.stem}")
 def test_every_stored_baseline_judged_by_itself_passes(file, ci, monkeypatch):

@@ -19,13 +19,15 @@ TEST_ONLY = "test_only"
 # Compiled code of a card that the gate has no figures of, which is measured all the same.
 UNKNOWN_GPU = "unknown_gpu"
 
-# The kernel's own fault: it broke where it was timed or profiled, or did not run at all.
+# The kernel's own fault: it broke where it was compiled, timed or profiled, or did not run at all.
 KERNEL_FAULTS = frozenset(
     {
         "crashed",
         "timed_out",
         "worker_failed",
         "hardware_limit",
+        "kernel_not_built",
+        "compile_failed",
         "no_launch",
         "launches_differ",
         "triton_kernel_not_launched",

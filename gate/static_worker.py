@@ -161,7 +161,8 @@ def _failure(broken: Broken, gpu: AbsentGpu, folder: Path) -> Failure:
             exceeded=exceeded,
         )
     if _while_compiling(broken.error):
-        return Failure(reason="compile_failed", message=clean(f"{gpu.function}: {message}"))
+        reason = "compiler_missing" if _is_missing(broken.error) else "compile_failed"
+        return Failure(reason=reason, message=clean(f"{gpu.function}: {message}"))
     return Failure(reason=broken.reason, message=clean(message))
 
 
@@ -195,6 +196,11 @@ def _resource(error: Any, architecture: Architecture) -> str:
 def _while_compiling(error: BaseException) -> bool:
     frames = traceback.extract_tb(error.__traceback__)
     return any(f.name == "compile" and f.filename == triton_compiler.__file__ for f in frames)
+
+
+def _is_missing(error: BaseException) -> bool:
+    """Whether it is one of the compiler's programs that failed, and not the kernel's text."""
+    return isinstance(error, OSError) or str(error).startswith("Cannot find ")
 
 
 def _last_line(error: BaseException, folder: Path) -> str:

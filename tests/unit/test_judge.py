@@ -167,6 +167,8 @@ def test_each_outcome_has_its_reason_and_exit_code(changes, subject, code, exit_
         ("triton_kernel_not_launched", ExitCode.INCORRECT),
         ("hardware_limit", ExitCode.INCORRECT),
         ("no_launch", ExitCode.INCORRECT),
+        ("compile_failed", ExitCode.INCORRECT),
+        ("compiler_missing", ExitCode.ENVIRONMENT),
         ("metric_missing", ExitCode.INVALID),
         ("metric_not_a_number", ExitCode.INVALID),
         ("report_unreadable", ExitCode.INVALID),

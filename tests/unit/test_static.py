@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import re
 import shutil
 import sys
@@ -432,3 +433,13 @@ def test_without_torch_or_triton_the_extra_is_named(tmp_path, monkeypatch, missi
     with pytest.raises(MissingExtra) as caught:
         static.analyse(make_folder(tmp_path), modes("plain"), target="sm_89", timeout_s=6)
     assert "[gpu]" in caught.value.hint
+
+
+def test_a_compiler_that_is_not_there_is_not_the_kernels_fault(tmp_path, monkeypatch):
+    installed = Path(util.find_spec("triton").origin).parent
+    without_ptxas = shutil.ignore_patterns("ptxas*")
+    shutil.copytree(installed, tmp_path / "triton", copy_function=os.symlink, ignore=without_ptxas)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    found = static.analyse(make_folder(tmp_path), modes("plain"), target="sm_89", timeout_s=60)
+    assert found["plain"].static.reason == "compiler_missing"
+    assert "Cannot find ptxas" in found["plain"].static.message

@@ -107,18 +107,22 @@ def changes(
 def between(repository: Repository, base: str, head: str, *, project: str) -> Change:
     """What `head` changes since it left the branch of `base`: all kernels where one is gone.
 
+    So it is where a baseline is written whose kernel is not there, which nothing else would judge.
     Raises InvalidConfiguration for what is no commit here, and for commits that share none, and
     UnreadablePush for kernels whose names are none.
     """
     commit = _commit_here(repository, head)
     fork_point = git.merge_base(repository.git_dir, _commit_here(repository, base), commit)
     change = _change(repository, commit, fork_point, project)
-    folder = _from_top(_config(repository, commit, project).kernels, commit)
+    config = _config(repository, commit, project)
+    folder, baselines = (_from_top(path, commit) for path in (config.kernels, config.baselines))
     before, now = (_listing(repository, each, folder).kernels for each in (fork_point, commit))
     for name in sorted(now):
         if not NAME_PATTERN.fullmatch(name):
             raise UnreadablePush(f"{name!r} in {folder} is no name of a kernel")
-    return replace(change, kernels=now, whole=True) if before - now else change
+    written = _changed(repository, fork_point, commit, baselines, but="d")
+    alone = touched(written, kernels=folder, baselines=baselines) - now
+    return replace(change, kernels=now, whole=True) if alone or before - now else change
 
 
 def _commit_here(repository: Repository, revision: str) -> str:
@@ -204,8 +208,12 @@ def _is_configured_otherwise(repository: Repository, base: str, commit: str, pro
         return True
 
 
-def _changed(repository: Repository, base: str, commit: str, *below: str) -> tuple[str, ...]:
-    options = ("-r", "--name-only", "--no-renames", "--ignore-submodules=none")
+def _changed(
+    repository: Repository, base: str, commit: str, *below: str, but: str = ""
+) -> tuple[str, ...]:
+    """Paths `below` folders; `but` is git's letter for a change that does not count."""
+    options = ["-r", "--name-only", "--no-renames", "--ignore-submodules=none"]
+    options += [f"--diff-filter={but}"] if but else []
     return repository.entries("diff-tree", *options, base, commit, "--", *below)
 
 

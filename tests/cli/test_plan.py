@@ -68,6 +68,22 @@ def test_another_configuration_concerns_all(change):
     assert planned() == ["kernels=conv relu", "whole=true"]
 
 
+@pytest.mark.parametrize("name", ["other", "A B", "$(touch x)", "conv.json"])
+def test_a_baseline_that_no_kernel_has_concerns_all(change, name):
+    write(change, f"baselines/card/{name}.json", "{}\n")
+    change.commit("a baseline of nothing")
+    assert planned() == ["kernels=conv relu", "whole=true"]
+
+
+def test_a_baseline_that_no_kernel_has_may_go(change):
+    write(change, "baselines/card/other.json", "{}\n")
+    change.commit("a baseline of nothing")
+    change.git("branch", "--force", "main")
+    change.git("rm", "--quiet", "baselines/card/other.json")
+    change.commit("and its end")
+    assert planned() == ["kernels=", "whole=false"]
+
+
 @pytest.mark.parametrize("name", ["two words", "new\nwhole=false", "Upper"])
 def test_a_name_that_would_be_an_output_of_its_own_is_refused(change, name):
     write(change, f"kernels/{name}/kernel.py", "import torch\n")

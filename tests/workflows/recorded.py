@@ -1,5 +1,6 @@
 """What the stand-in for a card finds of kernel files: an H100's figures under its own name."""
 
+import shutil
 from dataclasses import replace
 
 from gate.baselines import Baselines
@@ -61,6 +62,18 @@ RECORDED = {
 }
 _, SAME, SLOWER, WRONG = RECORDED
 TRUSTED = refreshed(AS_BEFORE)
+
+
+SECOND = "second"
+
+
+def with_a_second_kernel(tree):
+    """The first one once more, under another name, each with its baseline."""
+    shutil.copytree((tree / KERNEL).parent, tree / "kernels" / SECOND)
+    stored_in(tree, TRUSTED)
+    results = tuple(replace(result, kernel=SECOND) for result in TRUSTED.results)
+    scope = replace(TRUSTED.scope, kernels=(SECOND,))
+    stored_in(tree, replace(TRUSTED, scope=scope, results=results))
 
 
 def stored_in(tree, baseline):

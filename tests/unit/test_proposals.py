@@ -468,6 +468,8 @@ def test_new_tools_hide_nothing_else():
         assert codes(judged(candidate, None)) == {"other_toolchain", code}
         assert accepted(judged(candidate, signed(candidate, TRUSTED))) == {"other_toolchain", code}
     assert codes(judged(upgraded(), None, TWO)) == {"other_toolchain", "result_missing"}
+    elsewhere = measurement(gpu=AMPERE)
+    assert codes(judged(elsewhere, None, TWO)) == {"other_gpu", "result_missing"}
     more = measurement(*upgraded().results, small, toolchain=UPGRADED)
     assert codes(judged(more, None)) == {"other_toolchain", "no_baseline"}
 

@@ -107,12 +107,14 @@ def changes(
 def between(repository: Repository, base: str, head: str, *, project: str) -> Change:
     """What `head` changes since it left the branch of `base`: all kernels where one is gone.
 
-    So it is where a baseline is written whose kernel is not there, which nothing else would judge.
+    So it is where a baseline is written whose kernel is not there, which nothing else would judge,
+    and where the two have several last common commits: a merge may bring back what one of them had.
     Raises InvalidConfiguration for what is no commit here, and for commits that share none, and
     UnreadablePush for kernels whose names are none.
     """
-    commit = _commit_here(repository, head)
-    fork_point = git.merge_base(repository.git_dir, _commit_here(repository, base), commit)
+    target, commit = _commit_here(repository, base), _commit_here(repository, head)
+    fork_point = git.merge_base(repository.git_dir, target, commit)
+    several = len(repository.git("merge-base", "--all", target, commit).split()) > 1
     change = _change(repository, commit, fork_point, project)
     config = _config(repository, commit, project)
     folder, baselines = (_from_top(path, commit) for path in (config.kernels, config.baselines))
@@ -122,7 +124,8 @@ def between(repository: Repository, base: str, head: str, *, project: str) -> Ch
             raise UnreadablePush(f"{name!r} in {folder} is no name of a kernel")
     written = _changed(repository, fork_point, commit, baselines, but="d")
     alone = touched(written, kernels=folder, baselines=baselines) - now
-    return replace(change, kernels=now, whole=True) if alone or before - now else change
+    whole = several or alone or before - now
+    return replace(change, kernels=now, whole=True) if whole else change
 
 
 def _commit_here(repository: Repository, revision: str) -> str:

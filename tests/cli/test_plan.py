@@ -56,6 +56,25 @@ def test_what_others_changed_meanwhile_is_not_this_changes(change):
     assert planned("--head", "change") == ["kernels=relu", "whole=false"]
 
 
+def test_a_merge_that_brings_back_what_one_of_its_parents_had_concerns_all(change):
+    """Held against that parent alone it changes nothing, and merged it would undo the other."""
+    change.git("switch", "--quiet", "--create", "better", "main")
+    write(change, "kernels/relu/kernel.py", "better\n")
+    better = change.commit("a better kernel")
+    change.git("switch", "--quiet", "main")
+    write(change, "README.md", "news\n")
+    before = change.commit("news")
+    change.git("merge", "--quiet", "--no-ff", "--message", "merged", "better")
+    for first, second in ((before, better), (better, before)):
+        change.git("switch", "--quiet", "--detach", first)
+        change.git("merge", "--quiet", "--no-ff", "--no-commit", second)
+        write(change, "kernels/relu/kernel.py", "import torch\n")
+        change.commit("merged, with the kernel as it was")
+        assert planned() == ["kernels=conv relu", "whole=true"]
+        change.git("merge", "--quiet", "--message", "undone", "main")
+        assert change.git("show", "HEAD:kernels/relu/kernel.py") == "import torch"
+
+
 def test_a_kernel_that_is_gone_concerns_all_whose_baselines_stay(change):
     change.git("rm", "--quiet", "-r", "kernels/conv")
     change.commit("a kernel less")

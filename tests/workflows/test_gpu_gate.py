@@ -12,11 +12,13 @@ from gate.report.markdown import MARKER
 from tests.factories import refreshed
 from tests.workflows.acting import WORKFLOW, PullRequest, digest
 from tests.workflows.recorded import (
+    RECORDED,
     SAME,
     SECOND,
     SLOWER,
     SOURCE,
     TRUSTED,
+    UPGRADED,
     WRONG,
     kernel,
     slower,
@@ -30,13 +32,18 @@ def nothing_but_words(tree):
 
 def stored(factor):
     """A baseline that is `factor` times as slow as what is measured of SLOWER."""
-    document = refreshed(slower(1.05 * factor), TRUSTED, kernel_sha256=digest(SLOWER))
-    return lambda tree: stored_in(tree, document)
+    return baseline_of(SLOWER, slower(1.05 * factor))
+
+
+def baseline_of(text, document):
+    made = refreshed(document, TRUSTED, kernel_sha256=digest(text))
+    return lambda tree: stored_in(tree, made)
 
 
 NO_VERDICT = "There is no verdict: the run says why."
 CHECK, COMMENT = ("POST", "check-runs"), ("POST", "issues/7/comments")
 GREEN = "### PASSED"
+TOOLS = "### FAILED environment (exit 6): `depthwise_conv_h`: `toolchain`"
 INVALID = "### FAILED invalid (exit 7): `depthwise_conv_h`: `baseline`"
 RED = "### FAILED regressed (exit 3): `depthwise_conv_h/flagship` `runtime` +5.00 %"
 
@@ -49,9 +56,11 @@ RED = "### FAILED regressed (exit 3): `depthwise_conv_h/flagship` `runtime` +5.0
         ([kernel(SAME)], "success", GREEN),
         ([kernel(SLOWER)], "failure", RED),
         ([kernel(SLOWER), stored(1)], "success", GREEN),
+        ([kernel(UPGRADED)], "failure", TOOLS),
+        ([kernel(UPGRADED), baseline_of(UPGRADED, RECORDED[UPGRADED])], "success", GREEN),
         ([kernel(WRONG)], "failure", "### FAILED incorrect (exit 4): `depthwise_conv_h/flagship`"),
     ],
-    ids=["green", "regressed", "accepted", "incorrect"],
+    ids=["green", "regressed", "accepted", "upgraded", "accepted upgrade", "incorrect"],
 )
 def test_a_pull_request_is_told_the_verdict_at_its_head(change, edits, conclusion, line):
     change.push(*edits)
@@ -101,6 +110,23 @@ def test_a_change_that_concerns_no_kernel_is_told_so_and_not_measured(change, na
     assert change.told() == ("success", GREEN)
     assert "\nNo kernel is concerned: " in change.api.checks[0]["output"]["summary"]
     assert change.api.written() == [CHECK, COMMENT][: 2 if name == "pull_request_target" else 1]
+
+
+@pytest.mark.parametrize(
+    ("edit", "said", "instead"),
+    [
+        (nothing_but_words, "steps.plan.outputs.concerned", "steps.plan.outputs.lost"),
+        (kernel(SAME), "steps.plan.outputs.concerned", "steps.plan.outputs.lost"),
+        (kernel(SAME), "steps.plan.outputs.kernels", "steps.plan.outputs.lost"),
+        (kernel(SAME), "if: needs.plan.outputs.concerned != 'none'", "if: false"),
+        (nothing_but_words, "        id: plan\n", "        id: plan\n        if: false\n"),
+    ],
+)
+def test_what_got_lost_or_was_skipped_is_no_success(change, edit, said, instead):
+    change.push(edit)
+    assert said in change.workflow()
+    assert change.gate(change.workflow().replace(said, instead, 1)) == 1
+    assert change.told() == ("failure", NO_VERDICT)
 
 
 def deleted(tree):

@@ -10,6 +10,7 @@ from gate.judge import Rules, Stored, judge
 from gate.proposals import settle
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from gate.baselines import Snapshot
@@ -26,10 +27,11 @@ def verdict_of(
     *,
     require_gpu: bool,
     whole: bool,
+    demanded: Sequence[str] = (),
     expected: Expected = NOTHING,
     proposed: Path | None = None,
 ) -> Verdict:
-    """Judge against `baselines`; `whole` demands every kernel that has one.
+    """Judge against `baselines`; demands those named and, if `whole`, all that have one.
 
     `proposed` is the baselines' folder of the change itself, which is verified.
     """
@@ -38,7 +40,7 @@ def verdict_of(
     verdict = judge(
         measurement,
         stored=stored,
-        required=baselines.names() if whole else (),
+        required=(*demanded, *(baselines.names() if whole else ())),
         rules=rules,
         expected=expected,
     )

@@ -145,6 +145,13 @@ def measure(
 @baselines_option
 @click.option("--all", "whole", is_flag=True, help="Demand every kernel that has a baseline.")
 @click.option(
+    "--require",
+    "demanded",
+    multiple=True,
+    metavar="NAME",
+    help="Demand this kernel, with a baseline or without; can be repeated.",
+)
+@click.option(
     "--gpu",
     type=click.Choice(["auto", "require"]),
     help="auto judges what the measurement's scope names; the default is require when CI=true.",
@@ -160,6 +167,7 @@ def judge(
     *,
     proposed: Path | None,
     whole: bool,
+    demanded: tuple[str, ...],
     annotations: bool,
     **reports: Path | None,
 ) -> None:
@@ -186,6 +194,7 @@ def judge(
             baselines,
             require_gpu=(gpu or ("auto" if by_itself else default_mode())) == "require",
             whole=whole,
+            demanded=demanded,
             expected=expected,
             proposed=proposed,
         )

@@ -21,7 +21,8 @@ def plan(base: str, head: str, project: str) -> None:
 
     Two lines for a workflow's outputs: `kernels=` with the names of what changed since HEAD left
     BASE, files or baselines, and `whole=true` where that cannot be told by kernel: the
-    configuration changed, or a kernel is gone.
+    configuration changed, a kernel is gone, a baseline was written that no kernel has, or both
+    have several last common commits.
     """
     from gate.hook import between, find_repository
 

@@ -217,14 +217,17 @@ def no_baseline(kernel: str, workload: str, folder: str, *, on_gpu: bool) -> Fin
     return replace(finding, workload=workload)
 
 
-def result_missing(kernel: str, workload: str) -> Finding:
-    what = "any workload" if workload == "*" else "this workload"
+def result_missing(kernel: str, workload: str, *, on_gpu: bool) -> Finding:
+    what, step = "any workload", f"gate check {kernel}"
+    if workload != "*":
+        refresh = refresh_command(kernel, on_gpu=on_gpu, accept=True)
+        what, step = "this workload", f"if it was removed on purpose: {refresh}"
     finding = of_kernel(
         kernel,
         "result",
         Reason(code="result_missing", message=f"the measurement holds no result for {what}"),
         ExitCode.INVALID,
-        next_step=f"gate check {kernel}",
+        next_step=step,
     )
     return replace(finding, workload=workload)
 
@@ -233,11 +236,9 @@ def kernel_missing(kernel: str) -> Finding:
     return of_kernel(
         kernel,
         "result",
-        Reason(
-            code="kernel_missing", message="it has a baseline and is not in the measurement's scope"
-        ),
+        Reason(code="kernel_missing", message="it is demanded and not in the measurement's scope"),
         ExitCode.INVALID,
-        next_step=f"measure all kernels, or remove the baseline of {kernel} in a change of its own",
+        next_step=f"measure {kernel} too, or remove its baseline in an earlier change",
     )
 
 

@@ -113,20 +113,27 @@ def changes(
 def between(repository: Repository, base: str, head: str, *, project: str) -> Change:
     """What `head` changes since it left the branch of `base`: all kernels where one is gone.
 
+    So it is where a baseline is written whose kernel is not there, which nothing else would judge,
+    and where the two have several last common commits: a merge may bring back what one of them had.
     Raises InvalidConfiguration for what is no commit here, for commits that share none and for a
     project without kernels, and UnreadablePush for kernels whose names are none.
     """
-    commit = _commit_here(repository, head)
-    fork_point = git.merge_base(repository.git_dir, _commit_here(repository, base), commit)
+    target, commit = _commit_here(repository, base), _commit_here(repository, head)
+    fork_point = git.merge_base(repository.git_dir, target, commit)
+    several = len(repository.git("merge-base", "--all", target, commit).split()) > 1
     change = _change(repository, commit, fork_point, project)
-    folder = _from_top(_config(repository, commit, project).kernels, commit)
+    config = _config(repository, commit, project)
+    folder, baselines = (_from_top(path, commit) for path in (config.kernels, config.baselines))
     before, now = (_listing(repository, each, folder).kernels for each in (fork_point, commit))
     if not before | now:  # a wrong folder, a link or a submodule would look like no change
         raise InvalidConfiguration(f"{_named(commit)} holds no kernel in {folder}")
     for name in sorted(now):
         if not NAME_PATTERN.fullmatch(name):
             raise UnreadablePush(f"{name!r} in {folder} is no name of a kernel")
-    return replace(change, kernels=now, whole=True) if before - now else change
+    written = _changed(repository, fork_point, commit, baselines, but="d")
+    alone = touched(written, kernels=folder, baselines=baselines) - now
+    whole = several or alone or before - now
+    return replace(change, kernels=now, whole=True) if whole else change
 
 
 def _commit_here(repository: Repository, revision: str) -> str:
@@ -210,8 +217,12 @@ def _is_configured_otherwise(repository: Repository, base: str, commit: str, pro
         return True
 
 
-def _changed(repository: Repository, base: str, commit: str, *below: str) -> tuple[str, ...]:
-    options = ("-r", "--name-only", "--no-renames", "--ignore-submodules=none")
+def _changed(
+    repository: Repository, base: str, commit: str, *below: str, but: str = ""
+) -> tuple[str, ...]:
+    """Paths `below` folders; `but` is git's letter for a change that does not count."""
+    options = ["-r", "--name-only", "--no-renames", "--ignore-submodules=none"]
+    options += [f"--diff-filter={but}"] if but else []
     return repository.entries("diff-tree", *options, base, commit, "--", *below)
 
 

@@ -59,7 +59,7 @@ def judge(
 ) -> Verdict:
     """Compare every kernel of the measurement's scope with its baseline.
 
-    `required` names kernels that must be in the measurement, as `--all` demands.
+    `required` names kernels that must be in the measurement, as `--all` and `--require` demand.
     """
     scope = measurement.scope.kernels
     findings = [gaps.kernel_missing(kernel) for kernel in sorted(set(required) - set(scope))]
@@ -90,7 +90,7 @@ def _judge_kernel(
 ) -> Iterator[Finding]:
     on_gpu = measurement.environment.gpu is not None
     if not results:
-        yield gaps.result_missing(kernel, "*")
+        yield gaps.result_missing(kernel, "*", on_gpu=on_gpu)
     basics = [f for result in results for f in say.basics(result, on_gpu=on_gpu)]
     yield from basics
     if rules.require_gpu and not on_gpu:
@@ -99,17 +99,10 @@ def _judge_kernel(
     if baseline is None:
         yield gaps.no_baseline(kernel, "*", stored.folder, on_gpu=on_gpu)
         return
+    yield from _judge_completeness(kernel, results, baseline, on_gpu=on_gpu)
     elsewhere = _elsewhere(kernel, baseline.environment, measurement.environment, results)
     if elsewhere:
         yield elsewhere
-        in_turn = (judge_in_turn(result, floor=rules.runtime_tolerance) for result in results)
-        yield from (finding for finding in in_turn if finding)
-        return
-    ours = {result.workload: result for result in results}
-    absent = [r.workload for r in baseline.results if r.workload not in ours]
-    yield from (gaps.result_missing(kernel, workload) for workload in absent)
-    if all(say.is_test_only(result) for result in baseline.results):
-        yield gaps.nothing_benchmarked(kernel)
     # What is wrong was not timed, and the figures of what cannot be trusted would mean nothing.
     if any(f.exit_code in (ExitCode.INCORRECT, ExitCode.INVALID) for f in basics):
         return
@@ -118,10 +111,22 @@ def _judge_kernel(
     for result in results:
         if _lacks_baseline(theirs.get(result.workload), result):
             yield gaps.no_baseline(kernel, result.workload, stored.folder, on_gpu=on_gpu)
+        elif result.workload in theirs and elsewhere:
+            yield from _judge_elsewhere(theirs[result.workload], result, rules, on_gpu=on_gpu)
         elif result.workload in theirs:
             yield from _judge_workload(
                 theirs[result.workload], result, rules, on_gpu=on_gpu, moved=moved
             )
+
+
+def _judge_completeness(
+    kernel: str, results: Iterable[Result], baseline: Measurement, *, on_gpu: bool
+) -> Iterator[Finding]:
+    ours = {result.workload for result in results}
+    absent = [r.workload for r in baseline.results if r.workload not in ours]
+    yield from (gaps.result_missing(kernel, workload, on_gpu=on_gpu) for workload in absent)
+    if all(say.is_test_only(result) for result in baseline.results):
+        yield gaps.nothing_benchmarked(kernel)
 
 
 def _lacks_baseline(stored: Result | None, candidate: Result) -> bool:
@@ -144,6 +149,17 @@ def _judge_workload(
     yield from found
     if not any(f.comparison or f.exit_code for f in found):
         yield gaps.nothing_gated(candidate)
+
+
+def _judge_elsewhere(
+    stored: Result, candidate: Result, rules: Rules, *, on_gpu: bool
+) -> Iterator[Finding]:
+    """What can be told where the stored figures do not compare."""
+    if _identity(stored) != _identity(candidate):
+        yield gaps.workload_changed(stored, candidate, on_gpu=on_gpu)
+    in_turn = judge_in_turn(candidate, floor=rules.runtime_tolerance)
+    if in_turn:
+        yield in_turn
 
 
 def _identity(result: Result) -> tuple[object, ...]:

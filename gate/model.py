@@ -307,6 +307,10 @@ class Measurement:
     binding: Binding | None = None
     baseline: BaselineInfo | None = None
 
+    def under(self, toolchain: Toolchain) -> Measurement:
+        """The same figures as though of `toolchain`, for whoever compares them all the same."""
+        return replace(self, environment=replace(self.environment, toolchain=toolchain))
+
     def about(self, kernel: str) -> Measurement:
         """The part of it that is about one kernel."""
         known = self.sources.get(kernel)

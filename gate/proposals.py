@@ -13,6 +13,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from gate.anchors import steps_from
+from gate.compare import status_of
 from gate.errors import ExitCode, most_severe
 from gate.findings import MAX_MESSAGE, is_test_only, metric_name, of_kernel, refresh_command
 from gate.judge import Stored, judge
@@ -23,6 +24,7 @@ from gate.model import (
     NotMeasured,
     Result,
 )
+from gate.runtime import compare_with_stored
 from gate.verdict import Finding, ProposedBaseline, ProposedFigure, Reason, Status, Verdict
 
 if TYPE_CHECKING:
@@ -33,10 +35,11 @@ if TYPE_CHECKING:
 Proposals = Mapping[str, Measurement | str]
 """By kernel: the proposed baseline, or why it cannot be read."""
 
+OTHER_TOOLCHAIN = "other_toolchain"
 # What a person may want and sign. What is wrong, contradicts itself or is the machine's, nobody.
 ACCEPTABLE = frozenset(
     {"slower", "lower", "higher", "trade_off", "launches_changed", "workload_changed"}
-    | {"no_baseline"}
+    | {"no_baseline", "result_missing", OTHER_TOOLCHAIN}
 )
 _AGREED = frozenset({Status.PASSED, Status.UNCHANGED, Status.NOT_CHECKED})
 _SHAPE_CHANGED = "launch_shape_changed"
@@ -71,7 +74,8 @@ def settle(
             findings = (*findings, _disagrees(kernel, told))
             continue
         verified.append(_told(claim, rules, creep_cap))
-        findings = tuple(_accepted(f) if f.kernel == kernel else f for f in findings)
+        unshown = "; ".join(islice(_unshown(claim, rules.runtime_tolerance), _MAX_FAULTS))
+        findings = tuple(_accepted(f, unshown) if f.kernel == kernel else f for f in findings)
     return replace(
         verdict,
         findings=findings,
@@ -91,17 +95,23 @@ def _disagrees(kernel: str, why: str) -> Finding:
     )
 
 
-def _accepted(finding: Finding) -> Finding:
+def _accepted(finding: Finding, unshown: str) -> Finding:
+    """The finding as the verified proposal leaves it; `unshown` says what keeps a toolchain out."""
     if not finding.exit_code or finding.reason.code not in ACCEPTABLE:
         return finding
-    message = f"{finding.reason.message}; accepted by the proposed baseline"[:MAX_MESSAGE]
+    if unshown and finding.reason.code == OTHER_TOOLCHAIN:
+        return _also(finding, f"not accepted by the proposed baseline: {unshown}")
     return replace(
-        finding,
+        _also(finding, "accepted by the proposed baseline"),
         status=Status.ACCEPTED,
-        reason=replace(finding.reason, message=message),
         exit_code=ExitCode.PASSED,
         next_step="",
     )
+
+
+def _also(finding: Finding, said: str) -> Finding:
+    message = f"{finding.reason.message}; {said}"[:MAX_MESSAGE]
+    return replace(finding, reason=replace(finding.reason, message=message))
 
 
 # ------------------------------------------------------------------------------ verification
@@ -182,6 +192,22 @@ def _anchor_faults(claim: _Claim, cap: float) -> Iterator[str]:
             yield f"{workload} crept beyond {cap:.0%} of its best, without a new anchor"
 
 
+def _unshown(claim: _Claim, floor: float) -> Iterator[str]:
+    """Which code was not held against the base revision's: all that can be where tools changed."""
+    ours = _by_workload(claim.measured)
+    for name, stored in _by_workload(claim.trusted).items():
+        if is_test_only(stored) or name not in ours:
+            continue
+        timing = ours[name].timing
+        if isinstance(timing, NotMeasured) or timing.base is None:
+            yield f"{name} was not timed in turn with the base revision's kernel"
+            continue
+        alone, in_turn = timing.process_medians_ns, timing.base.candidate_medians_ns
+        between = compare_with_stored(alone, in_turn, floor=floor)
+        if status_of(RUNTIME, between) is Status.IMPROVED:
+            yield f"{name} was faster in turn with the base revision's kernel than by itself"
+
+
 def _figure_faults(proposal: Measurement, measured: Measurement, rules: Rules) -> Iterator[str]:
     """Each is judged against the other, by the noise that the other shows."""
     for finding in _held_against(proposal, measured, rules):
@@ -234,7 +260,8 @@ def _by_workload(document: Measurement | None) -> dict[str, Result]:
 
 
 def _told(claim: _Claim, rules: Rules, creep_cap: float) -> ProposedBaseline:
-    before = _held_against(claim.proposal, claim.trusted, rules) if claim.trusted else ()
+    tools, trusted = claim.proposal.environment.toolchain, claim.trusted
+    before = _held_against(claim.proposal, trusted.under(tools), rules) if trusted else ()
     stored = {_key(f): f.comparison.candidate for f in before if f.comparison}
     found = _held_against(claim.proposal, claim.measured, rules)
     steps = steps_from(claim.trusted, claim.proposal, claim.info)

@@ -149,8 +149,7 @@ def _without_base(result: Result) -> Result:
 
 def _against(measured: Measurement, baseline: Measurement, config: Config) -> Verdict:
     # A refresh after an upgrade is what a changed toolchain asks for: the figures still compare.
-    toolchain = measured.environment.toolchain
-    same = replace(baseline, environment=replace(baseline.environment, toolchain=toolchain))
+    same = baseline.under(measured.environment.toolchain)
     return judge(
         measured,
         stored=Stored(load=lambda _kernel: same, folder="the stored baseline"),

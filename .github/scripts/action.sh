@@ -25,7 +25,8 @@ case $MODE in
     path --binding "$BINDING"
     ;;
   judge)
-    [ -n "$KERNELS" ] || options+=(--all)
+    options+=("${subjects[@]/#/--require=}")
+    [ "${#subjects[@]}" -gt 0 ] || options+=(--all)
     word --gpu "${GPU/skip/auto}" # the judge never needs a GPU: it demands figures of one, or not
     path --expect-binding "$BINDING"
     word --expect-gpu "$CARD"

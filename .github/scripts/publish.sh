@@ -12,7 +12,7 @@ conclusion=failure
 [ "$STATUS" = success ] && conclusion=success
 [ -s report.md ] || printf '%s\nThere is no verdict: the run says why.\n' "$marker" > report.md
 # shellcheck disable=SC2016 # backticks are Markdown's
-printf '\n`%s` against `%s`, measured and judged in [one run](%s).\n' "$HEAD" "$BASE" "$run" >> report.md
+printf '\n`%s` against `%s`, in [one run](%s).\n' "$HEAD" "$BASE" "$run" >> report.md
 
 cat report.md >> "$GITHUB_STEP_SUMMARY"
 gh api "$here/check-runs" --silent \

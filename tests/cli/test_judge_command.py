@@ -247,6 +247,17 @@ def test_all_demands_what_the_scope_left_out(project, stored):
     assert "kernel_missing" in answer.output
 
 
+def test_kernels_are_demanded_by_name(project, stored):
+    stored.write(baseline(result("second")))
+    file = candidate(project, measurement())
+    assert judged(file, "--require", "conv").exit_code == 0
+    for name in ("second", "new"):
+        answer = judged(file, "--require", "conv", "--require", name)
+        assert answer.exit_code == 7
+        assert f"{name}: result" in answer.output
+        assert "kernel_missing" in answer.output
+
+
 def test_under_ci_a_measurement_without_a_gpu_is_not_green(project, stored):
     file = candidate(project, measurement(static_result(), gpu=None))
     assert judged(file).exit_code == 0

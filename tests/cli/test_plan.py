@@ -56,6 +56,25 @@ def test_what_others_changed_meanwhile_is_not_this_changes(change):
     assert planned("--head", "change") == ["kernels=relu", "whole=false"]
 
 
+def test_a_merge_that_brings_back_what_one_of_its_parents_had_concerns_all(change):
+    """Held against that parent alone it changes nothing, and merged it would undo the other."""
+    change.git("switch", "--quiet", "--create", "better", "main")
+    write(change, "kernels/relu/kernel.py", "better\n")
+    better = change.commit("a better kernel")
+    change.git("switch", "--quiet", "main")
+    write(change, "README.md", "news\n")
+    before = change.commit("news")
+    change.git("merge", "--quiet", "--no-ff", "--message", "merged", "better")
+    for first, second in ((before, better), (better, before)):
+        change.git("switch", "--quiet", "--detach", first)
+        change.git("merge", "--quiet", "--no-ff", "--no-commit", second)
+        write(change, "kernels/relu/kernel.py", "import torch\n")
+        change.commit("merged, with the kernel as it was")
+        assert planned() == ["kernels=conv relu", "whole=true"]
+        change.git("merge", "--quiet", "--message", "undone", "main")
+        assert change.git("show", "HEAD:kernels/relu/kernel.py") == "import torch"
+
+
 def test_a_kernel_that_is_gone_concerns_all_whose_baselines_stay(change):
     change.git("rm", "--quiet", "-r", "kernels/conv")
     change.commit("a kernel less")
@@ -97,6 +116,22 @@ def test_where_no_kernel_is_seen_nothing_is_told_of_them(change, where):
     answer = CliRunner().invoke(main, ["plan", "--base", "main", "--project", where])
     assert (answer.exit_code, answer.stdout) == (7, "")
     assert f"holds no kernel in {where}/kernels" in answer.output
+
+
+@pytest.mark.parametrize("name", ["other", "A B", "$(touch x)", "conv.json"])
+def test_a_baseline_that_no_kernel_has_concerns_all(change, name):
+    write(change, f"baselines/card/{name}.json", "{}\n")
+    change.commit("a baseline of nothing")
+    assert planned() == ["kernels=conv relu", "whole=true"]
+
+
+def test_a_baseline_that_no_kernel_has_may_go(change):
+    write(change, "baselines/card/other.json", "{}\n")
+    change.commit("a baseline of nothing")
+    change.git("branch", "--force", "main")
+    change.git("rm", "--quiet", "baselines/card/other.json")
+    change.commit("and its end")
+    assert planned() == ["kernels=", "whole=false"]
 
 
 @pytest.mark.parametrize("name", ["two words", "new\nwhole=false", "Upper"])

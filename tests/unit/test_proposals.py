@@ -330,11 +330,11 @@ def test_what_is_wrong_or_contradicts_itself_is_never_accepted(changes, exit_cod
     assert not accepted(answer)
 
 
-def test_the_environment_is_never_accepted():
-    other = measurement(toolchain=replace(TOOLCHAIN, driver="1"))
+def test_the_machine_is_never_accepted():
+    other = measurement(gpu=AMPERE)
     answer = judged(other, signed(other, TRUSTED))
     assert answer.exit_code is ExitCode.ENVIRONMENT
-    assert codes(answer) == {"other_toolchain"}
+    assert codes(answer) == {"other_gpu"}
     unmeasured = measurement(static_result(), gpu=None)
     strict = replace(RULES, require_gpu=True)
     answer = judged(unmeasured, signed(unmeasured), None, rules=strict)
@@ -342,10 +342,160 @@ def test_the_environment_is_never_accepted():
     assert answer.exit_code is ExitCode.ENVIRONMENT
 
 
-def test_a_workload_that_vanished_is_not_accepted_with_it():
-    trusted = signed(measurement(result(), result(workload="small")))
-    answer = judged(measurement(), signed(measurement(), trusted), trusted)
-    assert codes(answer) == {"result_missing"}
+TWO = signed(measurement(result(), result(workload="small")))
+
+
+def test_a_workload_that_its_baseline_drops_too_is_removed():
+    assert codes(judged(measurement(), None, TWO)) == {"result_missing"}
+    answer = judged(measurement(), signed(measurement(), TWO), TWO)
+    assert answer.exit_code is ExitCode.PASSED
+    assert accepted(answer) == {"result_missing"}
+
+
+def test_a_workload_that_only_the_measurement_or_only_its_baseline_drops_is_not():
+    kept = signed(measurement(result(timing=times(1.001)), result(workload="small")), TWO)
+    answer = judged(measurement(), kept, TWO)
+    assert codes(answer) == {"result_missing", "proposal_disagrees"}
+    answer = judged(measurement(*TWO.results), signed(measurement(), TWO), TWO)
+    assert codes(answer) == {"proposal_disagrees"}
+
+
+def test_a_kernel_keeps_a_workload_that_is_benchmarked():
+    untimed = result(
+        workload="small", timing=TEST_ONLY, static=TEST_ONLY, ncu=TEST_ONLY, profile=None
+    )
+    trusted, rest = signed(measurement(result(), untimed)), measurement(untimed)
+    answer = judged(rest, signed(rest, trusted), trusted)
+    assert "proposal_disagrees" in codes(answer)
+    empty = replace(measurement(), results=())
+    assert "proposal_disagrees" in codes(judged(empty, signed(empty, TWO), TWO))
+
+
+# ------------------------------------------------------------------------- another toolchain
+
+
+UPGRADED = replace(TOOLCHAIN, triton="3.7.0", driver="590.1")
+
+
+def upgraded(factor=1.0, *, base=1.0, ours=None, **changes):
+    """A run under new tools: `factor` of what is stored, and in turn `ours` against `base`."""
+    in_turn = replace(
+        OF_BASE,
+        process_medians_ns=tuple(m * base for m in MEDIANS),
+        candidate_medians_ns=tuple(m * (ours or factor) for m in MEDIANS),
+    )
+    timed = replace(times(factor), base=in_turn)
+    return measurement(result(timing=timed, **changes), toolchain=UPGRADED)
+
+
+def without_base(document):
+    (*others, last) = document.results
+    last = replace(last, timing=replace(last.timing, base=None))
+    return replace(document, results=(*others, last))
+
+
+@pytest.mark.parametrize("tool", ["torch", "triton", "cuda", "driver", "ncu"])
+def test_a_proposal_accepts_another_toolchain_that_left_the_code_alone(tool):
+    candidate = upgraded(1.03, base=1.03).under(replace(TOOLCHAIN, **{tool: "9.9"}))
+    without = judged(candidate, None)
+    assert (codes(without), without.exit_code) == ({"other_toolchain"}, ExitCode.ENVIRONMENT)
+    answer = judged(candidate, signed(candidate, TRUSTED))
+    assert answer.exit_code is ExitCode.PASSED, codes(answer)
+    assert accepted(answer) == {"other_toolchain"}
+    runtime = next(f for f in answer.proposals[0].figures if f.metric == RUNTIME)
+    assert runtime.proposed / runtime.stored == pytest.approx(1.03)
+
+
+def test_a_slowdown_beside_it_is_accepted_by_name():
+    slower = upgraded(1.05)
+    assert codes(judged(slower, None)) == {"other_toolchain", "slower"}
+    answer = judged(slower, signed(slower, TRUSTED))
+    assert answer.exit_code is ExitCode.PASSED
+    assert accepted(answer) == {"other_toolchain", "slower"}
+
+
+IN_TURN = "in turn with the base revision's kernel"
+UNSHOWN = {
+    "no base revision": (
+        without_base(upgraded()),
+        TRUSTED,
+        f"flagship was not timed {IN_TURN}",
+    ),
+    "one workload of two": (
+        measurement(*upgraded().results, result(workload="small"), toolchain=UPGRADED),
+        TWO,
+        f"small was not timed {IN_TURN}",
+    ),
+    "compiled code": (
+        measurement(static_result(), gpu=None, toolchain=UPGRADED),
+        signed(measurement(static_result(), gpu=None)),
+        f"flagship was not timed {IN_TURN}",
+    ),
+    "faster in turn": (
+        upgraded(1.05, ours=1.0),
+        TRUSTED,
+        f"flagship was faster {IN_TURN} than by itself",
+    ),
+}
+
+
+@pytest.mark.parametrize(("candidate", "trusted", "said"), UNSHOWN.values(), ids=UNSHOWN)
+def test_another_toolchain_is_not_accepted_where_the_code_is_not_shown_to_be_as_it_was(
+    candidate, trusted, said
+):
+    answer = judged(candidate, signed(candidate, trusted), trusted)
+    assert answer.exit_code is ExitCode.ENVIRONMENT
+    assert codes(answer) == {"other_toolchain"}
+    (told,) = (f for f in answer.findings if f.reason.code == "other_toolchain")
+    assert told.reason.message.endswith(f"; not accepted by the proposed baseline: {said}")
+
+
+def test_what_is_too_noisy_in_turn_stays_open():
+    candidate = upgraded(1.01)
+    answer = judged(candidate, signed(candidate, TRUSTED))
+    assert answer.exit_code is ExitCode.INCONCLUSIVE
+    assert codes(answer) == {"too_noisy"}
+
+
+def test_new_tools_hide_nothing_else():
+    """What the stored figures need not be compared for is judged as ever, and accepted as ever."""
+    small = replace(upgraded().results[0], workload="small")
+    for changes, code in [
+        ({"definition": "e" * 64}, "workload_changed"),
+        ({"signature": ("float32[1]",)}, "workload_changed"),
+    ]:
+        candidate = upgraded(**changes)
+        assert codes(judged(candidate, None)) == {"other_toolchain", code}
+        assert accepted(judged(candidate, signed(candidate, TRUSTED))) == {"other_toolchain", code}
+    assert codes(judged(upgraded(), None, TWO)) == {"other_toolchain", "result_missing"}
+    elsewhere = measurement(gpu=AMPERE)
+    assert codes(judged(elsewhere, None, TWO)) == {"other_gpu", "result_missing"}
+    more = measurement(*upgraded().results, small, toolchain=UPGRADED)
+    assert codes(judged(more, None)) == {"other_toolchain", "no_baseline"}
+
+
+OF_UPGRADE = {
+    "of the old toolchain": signed(measurement(), TRUSTED, reason="forged"),
+    "of a third one": signed(upgraded(), TRUSTED).under(replace(UPGRADED, triton="3.8.0")),
+    "slower than measured": signed(upgraded(1.05), TRUSTED),
+    "faster than measured": signed(upgraded(0.95), TRUSTED),
+    "fewer gates": edited(signed(upgraded(), TRUSTED), gates=(RUNTIME,)),
+    "no reason": replace(
+        signed(upgraded(), TRUSTED), baseline=replace(TRUSTED.baseline, reason=" ")
+    ),
+    "no anchor": replace(
+        signed(upgraded(), TRUSTED), baseline=replace(TRUSTED.baseline, anchors={})
+    ),
+}
+
+
+@pytest.mark.parametrize("proposal", OF_UPGRADE.values(), ids=OF_UPGRADE)
+def test_a_proposal_that_disagrees_accepts_no_toolchain(proposal):
+    assert judged(upgraded(), signed(upgraded(), TRUSTED)).exit_code is ExitCode.PASSED
+    answer = judged(upgraded(), proposal)
+    assert codes(answer) == {"other_toolchain", "proposal_disagrees"}
+    assert answer.exit_code is ExitCode.INVALID
+    assert not accepted(answer)
 
 
 def test_a_workload_cannot_stop_being_timed():

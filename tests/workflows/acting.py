@@ -183,6 +183,11 @@ class PullRequest:
             "repository": {"full_name": REPOSITORY, "default_branch": "main"},
         }
 
+    def event_of(self, name):
+        group = {"head_sha": self.head, "base_sha": self.project.main}
+        others = {"merge_group": group, "inputs": {"sha": self.head}}
+        return self.event() if name == "pull_request_target" else others
+
     def told(self):
         """The conclusion of the check at the head, and the report's first visible line."""
         (check,) = self.api.checks

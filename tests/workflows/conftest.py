@@ -1,7 +1,7 @@
 import pytest
 
 from tests.workflows.acting import Project, PullRequest
-from tests.workflows.recorded import RECORDED, TRUSTED, stored_in
+from tests.workflows.recorded import RECORDED, with_a_second_kernel
 from tests.workflows.running import Machine
 
 
@@ -15,8 +15,8 @@ def bash(tmp_path):
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
-    """This project with a baseline, and a card that knows the kernel files of RECORDED."""
-    project = Project(tmp_path_factory.mktemp("project"), lambda tree: stored_in(tree, TRUSTED))
+    """This project with two kernels and a card that knows the kernel files of RECORDED."""
+    project = Project(tmp_path_factory.mktemp("project"), with_a_second_kernel)
     for kernel, document in RECORDED.items():
         project.remember(kernel, document)
     return project

@@ -18,6 +18,14 @@ PINNED = re.compile(
 )
 OWN = "$/.github/actions/gate"
 BASE = "${{ needs.plan.outputs.base }}"
+# Where the base was just told from the head.
+OWN_BASE = "${{ steps.commits.outputs.base }}"
+CONCERNED = "needs.plan.outputs.concerned"
+# What makes files, or worse, of git's objects.
+WRITES_THE_HEAD = re.compile(
+    r"gh pr checkout|\bgit\b[^\n|;&]* (clone|pull|checkout|switch|restore|reset|worktree|archive"
+    r"|show|cat-file|read-tree|checkout-index|merge|rebase|apply|cherry-pick|submodule)\b"
+)
 
 
 def parsed(text):
@@ -151,14 +159,29 @@ def tokens_never_meet_the_head(workflow, _):
     """What can use a token has the base alone: what was planned, else the default branch."""
     if set(workflow["on"]) <= {"pull_request", "push", "merge_group"}:
         return  # GitHub takes the rights from a fork's run by itself
-    trusted = BASE if "plan" in workflow["jobs"] else None
     for name, job in jobs(workflow):
+        trusted = OWN_BASE if name == "plan" else BASE if "plan" in workflow["jobs"] else None
         fetched = [step.get("with", {}) for step in uses(job, "actions/checkout")]
         unsafe = any("allow-unsafe-pr-checkout" in given for given in fetched)
         foreign = any(given.get("ref") != trusted for given in fetched)
-        by_hand = re.search(r"gh pr checkout|git (fetch|clone|pull)", str(job))
-        if (unsafe or foreign or by_hand) and not (on_gpu(job) and reads_at_most(job)):
+        # Objects that only lie in git's store are data, to a job that may not write.
+        beside = "git fetch" in str(job) and "write" in job["permissions"].values()
+        by_hand = any(WRITES_THE_HEAD.search(step.get("run", "")) for step in steps(job))
+        if (unsafe or foreign or beside or by_hand) and not (on_gpu(job) and reads_at_most(job)):
             yield f"{name}: fetches what is not the base's beside a token"
+
+
+def the_gate_has_no_token(workflow, _):
+    """It looks at what strangers wrote; and what fetches leaves the token nowhere."""
+    for name, job in jobs(workflow):
+        for step in steps(job):
+            if "github.token" not in f"{job.get('env')} {step}":
+                continue
+            script = step.get("run", "")
+            if re.search(r"gate\.sh|install\.sh|verify\.sh|-m gate|actions/gate", str(step)):
+                yield f"{name}: runs the gate beside the token"
+            if re.search(r"git config|GITHUB_ENV|extraheader=|https://[^ ]*@", script):
+                yield f"{name}: leaves the token behind"
 
 
 def archives_name_no_file(workflow, _):
@@ -206,29 +229,70 @@ def gpu_jobs_wait_for_an_approval(workflow, _):
             yield f"{name}: nothing holds a fork's run back"
         if "inputs" in str(workflow) and not gate:
             yield f"{name}: whoever dispatches it waits for no environment"
-        if "if" in job:
+        if job.get("if", f"{CONCERNED} != 'none'") != f"{CONCERNED} != 'none'":
             yield f"{name}: a condition of its own, which may outrun the approval"
 
 
+def nothing_measured_is_green_by_plan_alone(workflow, _):
+    """A job that is skipped says nothing: only the plan's own word for it makes a success."""
+    for name, job in jobs(workflow):
+        if not on_gpu(job) or "if" not in job:
+            continue
+        planned = workflow["jobs"][job["needs"]].get("outputs", {})
+        if planned.get("concerned") != "${{ steps.plan.outputs.concerned }}":
+            yield f"{job['needs']}: does not say what is concerned"
+        (last,) = (one for _, one in jobs(workflow) if name in needed(one))
+        checked = [step for step in steps(last) if f"needs.{name}.result" in str(step.get("env"))]
+        if len(checked) != 1 or checked[0]["run"].count("skipped") != 1 or "if" in checked[0]:
+            yield f"{name}: nobody asks how it ended"
+        elif '"success none skipped")' not in checked[0]["run"]:
+            yield f"{name}: skipped by whatever reason is good enough"
+        yield from _conditions(last, after=checked)
+
+
+def _conditions(job, after):
+    """Whatever judges is left out where nothing is concerned, and for no other reason."""
+    names = [step.get("name") for step in steps(job)]
+    begin = names.index(after[0]["name"]) + 1 if after else 0
+    for step in steps(job)[begin:]:
+        condition = str(step.get("if", ""))
+        tells = "unconcerned.sh" in step.get("run", "")
+        if condition != f"{CONCERNED} {'==' if tells else '!='} 'none'" and (
+            "publish.sh" not in step.get("run", "")
+        ):
+            yield f"{step.get('name', step.get('uses'))}: runs under another condition: {condition}"
+
+
+def what_is_judged_was_planned(workflow, _):
+    """The names come from the plan, whatever a measurement says that it is about."""
+    for name, job in jobs(workflow):
+        for step in steps(job):
+            if not re.search(r"gate\.sh (measure|judge) ", step.get("run", "")):
+                continue
+            env = {**job.get("env", {}), **step.get("env", {})}
+            for variable, output in (("CONCERNED", "concerned"), ("KERNELS", "kernels")):
+                if env.get(variable) != f"${{{{ needs.plan.outputs.{output} }}}}":
+                    yield f"{name}: {variable} is not what was planned"
+
+
 def measuring_starts_clean(workflow, _):
-    """By itself, or through scripts/gate.sh, whose own test shows that it does."""
+    """Through scripts/gate.sh, whose own test shows that it does."""
     for name, job in jobs(workflow):
         for step in steps(job):
             script = step.get("run", "")
-            if re.search(r"gate\b.* (check|baseline refresh) ", script) and "gate.sh" not in script:
+            runs = re.search(r"gate\b.* (check|measure|baseline refresh) ", script)
+            if runs and "gate.sh" not in script:
                 yield f"{name}: runs a kernel without scripts/gate.sh"
-            if "gate measure" not in script:
-                continue
-            for part in ("env -i ", " HOME=", " TRITON_CACHE_DIR=", " -I -m gate measure"):
-                if part not in script:
-                    yield f"{name}: measures without{part}"
 
 
 def judging_is_bound(workflow, _):
     """A measurement is of this run and card, and a head's baselines are verified, or it fails."""
     demanded = {
-        "gate measure": ("--binding ",),
-        "gate judge": ("--expect-binding ", "--expect-gpu ", "--proposed ", "--all ", "require "),
+        "gate.sh measure": ("--binding ",),
+        "gate.sh judge": (
+            *("--expect-binding ", "--expect-gpu ", "--proposed ", "--gpu require "),
+            *("/#/--require=}", "demanded=(--all)", '"${demanded[@]}" '),
+        ),
     }
     if not any(on_gpu(job) for _, job in jobs(workflow)):
         return
@@ -300,11 +364,14 @@ RULES = (
     always_reports,
     pull_requests_bring_no_workflow_to_own_machines,
     tokens_never_meet_the_head,
+    the_gate_has_no_token,
     archives_name_no_file,
     gpu_jobs_have_nothing_to_steal,
     gpu_jobs_name_their_card,
     gpu_jobs_queue,
     gpu_jobs_wait_for_an_approval,
+    nothing_measured_is_green_by_plan_alone,
+    what_is_judged_was_planned,
     measuring_starts_clean,
     judging_is_bound,
     the_action_is_bound,

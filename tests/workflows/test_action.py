@@ -117,7 +117,7 @@ def test_a_measurement_has_no_verdict(bash):
     assert not (bash.folder / "GITHUB_STEP_SUMMARY").exists()
 
 
-def test_a_judge_demands_every_kernel_unless_some_are_named(bash):
+def test_a_judge_demands_every_kernel_or_those_that_are_named(bash):
     noting(bash)
     given = {"MEASUREMENT": "run.json", "CARD": "x", "BINDING": "b", "PROPOSED": "p"}
     assert act(bash, MODE="judge", **given).returncode == 0
@@ -126,9 +126,11 @@ def test_a_judge_demands_every_kernel_unless_some_are_named(bash):
         f"--proposed={bash.folder}/p",
     ]
     assert said(bash)[-2:] == ["--", f"{bash.folder}/run.json"]
-    act(bash, MODE="judge", KERNELS="relu", GPU="skip")
+    act(bash, MODE="judge", KERNELS="relu conv", GPU="skip")
+    assert said(bash)[:3] == ["--require=relu", "--require=conv", "--gpu=auto"]
     assert "--all" not in said(bash)
-    assert "--gpu=auto" in said(bash)
+    act(bash, MODE="judge", KERNELS=" ")
+    assert said(bash)[0] == "--all"
 
 
 def test_kernels_may_stand_on_lines_of_their_own(bash):

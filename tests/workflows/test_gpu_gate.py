@@ -3,16 +3,22 @@
 GitHub is `github_api.py`, and the card finds what was recorded on an H100, under its own name.
 """
 
+import shutil
+
 import pytest
 
+from gate.documents import load_measurement
 from gate.report.markdown import MARKER
 from tests.factories import refreshed
 from tests.workflows.acting import WORKFLOW, PullRequest, digest
 from tests.workflows.recorded import (
+    RECORDED,
     SAME,
+    SECOND,
     SLOWER,
     SOURCE,
     TRUSTED,
+    UPGRADED,
     WRONG,
     kernel,
     slower,
@@ -26,13 +32,18 @@ def nothing_but_words(tree):
 
 def stored(factor):
     """A baseline that is `factor` times as slow as what is measured of SLOWER."""
-    document = refreshed(slower(1.05 * factor), TRUSTED, kernel_sha256=digest(SLOWER))
-    return lambda tree: stored_in(tree, document)
+    return baseline_of(SLOWER, slower(1.05 * factor))
+
+
+def baseline_of(text, document):
+    made = refreshed(document, TRUSTED, kernel_sha256=digest(text))
+    return lambda tree: stored_in(tree, made)
 
 
 NO_VERDICT = "There is no verdict: the run says why."
 CHECK, COMMENT = ("POST", "check-runs"), ("POST", "issues/7/comments")
 GREEN = "### PASSED"
+TOOLS = "### FAILED environment (exit 6): `depthwise_conv_h`: `toolchain`"
 INVALID = "### FAILED invalid (exit 7): `depthwise_conv_h`: `baseline`"
 RED = "### FAILED regressed (exit 3): `depthwise_conv_h/flagship` `runtime` +5.00 %"
 
@@ -43,12 +54,13 @@ RED = "### FAILED regressed (exit 3): `depthwise_conv_h/flagship` `runtime` +5.0
     ("edits", "conclusion", "line"),
     [
         ([kernel(SAME)], "success", GREEN),
-        ([nothing_but_words], "success", GREEN),
         ([kernel(SLOWER)], "failure", RED),
         ([kernel(SLOWER), stored(1)], "success", GREEN),
+        ([kernel(UPGRADED)], "failure", TOOLS),
+        ([kernel(UPGRADED), baseline_of(UPGRADED, RECORDED[UPGRADED])], "success", GREEN),
         ([kernel(WRONG)], "failure", "### FAILED incorrect (exit 4): `depthwise_conv_h/flagship`"),
     ],
-    ids=["green", "unrelated", "regressed", "accepted", "incorrect"],
+    ids=["green", "regressed", "accepted", "upgraded", "accepted upgrade", "incorrect"],
 )
 def test_a_pull_request_is_told_the_verdict_at_its_head(change, edits, conclusion, line):
     change.push(*edits)
@@ -59,6 +71,102 @@ def test_a_pull_request_is_told_the_verdict_at_its_head(change, edits, conclusio
     assert change.api.written() == [CHECK, COMMENT]
     assert change.commented() == change.api.checks[0]["output"]["summary"]
     assert ("Accepted changes" in change.commented()) == (len(edits) > 1)
+
+
+# --------------------------------------------------------------------------- what is concerned
+
+
+def measured(change):
+    """The kernels of the run's artifact; None where there is none."""
+    files = [
+        load_measurement(file) for file in change.api.artifacts.glob("*/measurement-*/run.json")
+    ]
+    return files[0].scope.kernels if files else None
+
+
+def configured(tree):
+    file = tree / "pyproject.toml"
+    file.write_text(f"{file.read_text()}\n[tool.gate]\nruntime_tolerance = 0.5\n")
+
+
+def test_of_two_kernels_only_the_changed_one_is_measured(change):
+    change.push(kernel(SAME))
+    assert change.gate() == 0
+    assert measured(change) == ("depthwise_conv_h",)
+
+
+def test_another_configuration_has_all_measured_and_steers_nothing(change):
+    change.push(kernel(SLOWER), configured)
+    assert change.gate() == 1
+    assert measured(change) == ("depthwise_conv_h", SECOND)
+    assert change.told()[1].startswith(RED)
+
+
+@pytest.mark.parametrize("name", ["pull_request_target", "merge_group", "workflow_dispatch"])
+def test_a_change_that_concerns_no_kernel_is_told_so_and_not_measured(change, name):
+    change.push(nothing_but_words)
+    assert change.run(name, change.event_of(name)) == 0
+    assert measured(change) is None
+    assert change.told() == ("success", GREEN)
+    assert "\nNo kernel is concerned: " in change.api.checks[0]["output"]["summary"]
+    assert change.api.written() == [CHECK, COMMENT][: 2 if name == "pull_request_target" else 1]
+
+
+@pytest.mark.parametrize(
+    ("edit", "said", "instead"),
+    [
+        (nothing_but_words, "steps.plan.outputs.concerned", "steps.plan.outputs.lost"),
+        (kernel(SAME), "steps.plan.outputs.concerned", "steps.plan.outputs.lost"),
+        (kernel(SAME), "steps.plan.outputs.kernels", "steps.plan.outputs.lost"),
+        (kernel(SAME), "if: needs.plan.outputs.concerned != 'none'", "if: false"),
+        (nothing_but_words, "        id: plan\n", "        id: plan\n        if: false\n"),
+    ],
+)
+def test_what_got_lost_or_was_skipped_is_no_success(change, edit, said, instead):
+    change.push(edit)
+    assert said in change.workflow()
+    assert change.gate(change.workflow().replace(said, instead, 1)) == 1
+    assert change.told() == ("failure", NO_VERDICT)
+
+
+def deleted(tree):
+    shutil.rmtree(tree / "kernels" / SECOND)
+
+
+def test_a_kernel_is_not_deleted_before_its_baseline(change):
+    change.push(deleted)
+    assert change.gate() == 1
+    said, first = change.told()
+    assert said == "failure"
+    assert first.startswith(f"### FAILED invalid (exit 7): `{SECOND}`")
+    assert "kernel_missing" in change.commented()
+
+
+def a_folder(name):
+    def edit(tree):
+        (tree / "kernels" / name).mkdir()
+        (tree / "kernels" / name / "kernel.py").write_text(SOURCE)
+
+    return edit
+
+
+@pytest.mark.parametrize("name", ["$(touch trap)", "second\nwhole=false", "::add-mask::a"])
+def test_a_head_with_a_hostile_name_has_no_plan_and_fails(change, name):
+    change.push(kernel(SAME), a_folder(name))
+    assert change.gate() == 1
+    assert measured(change) is None
+    assert change.api.written() == []
+
+
+def test_a_baseline_that_no_kernel_has_is_verified_too(change):
+    def orphan(tree):
+        folder = tree / "baselines" / "nvidia-geforce-rtx-4090"
+        shutil.copy(folder / f"{SECOND}.json", folder / "third.json")
+
+    change.push(orphan)
+    assert change.gate() == 1
+    assert measured(change) == ("depthwise_conv_h", SECOND)
+    assert change.told()[1].startswith("### FAILED invalid (exit 7)")
 
 
 def test_every_run_writes_over_one_comment_of_its_own(change):
@@ -130,7 +238,7 @@ def test_what_a_stranger_names_is_never_run_or_repeated(change, tmp_path):
     assert str(trap) not in change.commented()
 
     echo = 'echo "${{ github.event.pull_request.title }}"'
-    careless = change.workflow().replace("nonce=$(", f"{echo}\n          nonce=$(")
+    careless = change.workflow().replace("faults=$(", f"{echo}\n          faults=$(")
     change.gate(careless, title=hostile)
     assert trap.exists()
 
@@ -138,9 +246,7 @@ def test_what_a_stranger_names_is_never_run_or_repeated(change, tmp_path):
 @pytest.mark.parametrize("name", ["merge_group", "workflow_dispatch"])
 def test_without_a_pull_request_the_check_alone_is_told(change, name):
     change.push(kernel(SLOWER))
-    group = {"head_sha": change.head, "base_sha": change.project.main}
-    event = {"merge_group": group, "inputs": {"sha": change.head}}
-    assert change.run(name, event) == 1
+    assert change.run(name, change.event_of(name)) == 1
     assert change.told()[0] == "failure"
     assert change.api.written() == [CHECK]
 
@@ -173,7 +279,7 @@ def lenient_workflow(tree):
     script = tree / ".github" / "scripts" / "publish.sh"
     script.write_text(script.read_text().replace("conclusion=failure", "conclusion=success"))
     workflow = tree / WORKFLOW
-    workflow.write_text(workflow.read_text().replace("python -I -m gate judge", "true"))
+    workflow.write_text(workflow.read_text().replace("bash .github/scripts/gate.sh judge", "true"))
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,12 @@ COMMAND, REFRESH = "refresh-command.yml", "refresh.yml"
 OWN = "uses: $/.github/actions/gate\n        with:\n"
 CHECKOUT = "actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1"
 FROM_BASE = "ref: ${{ needs.plan.outputs.base }}"
+# In the plan, and in the jobs after it.
+HERE, FROM_PLAN = "${{ steps.commits.outputs.base }}", "${{ needs.plan.outputs."
+SOME = "    if: needs.plan.outputs.concerned != 'none'\n"
+TOKEN = "          GH_TOKEN: ${{ github.token }}\n"
 JUDGES = "      - name: Judge\n"
+JUDGE_ENV = f"{JUDGES}    {SOME}        env:\n"
 # Of the measuring job.
 MAY_READ = "      contents: read\n    steps:"
 MAY_WRITE = "      contents: write\n    steps:"
@@ -78,10 +83,28 @@ BROKEN = {
         (COMMAND, "persist-credentials: false", "ref: ${{ github.event.issue.number }}"),
         (COMMAND, "- name: Start it", '- run: gh pr checkout "$NUMBER"\n      - name: Start it'),
         (REFRESH, f"{FROM_BASE}\n          persist", "ref: ${{ env.HEAD }}\n          persist"),
+        # the plan, which fetches the head, writes its files or may write
+        (GPU, f"ref: {HERE}", "ref: ${{ steps.commits.outputs.head }}"),
+        (GPU, f"          ref: {HERE}\n", ""),
+        (GPU, 'origin "$HEAD"\n', 'origin "$HEAD"\n          git checkout "$HEAD"\n'),
+        (GPU, 'origin "$HEAD"\n', 'origin "$HEAD"\n          git -C x show "$HEAD":x > x\n'),
+        (GPU, "contents: read # to ask", "contents: write # to ask"),
         # the job that fetches the head may write, or is handed the token
         (REFRESH, MAY_READ, MAY_WRITE),
         (GPU, MAY_READ, MAY_WRITE),
         (GPU, IN_ENV, f"          GH_TOKEN: ${{{{ github.token }}}}\n{IN_ENV}"),
+    ],
+    "the_gate_has_no_token": [
+        (GPU, "        id: plan\n        env:\n", f"        id: plan\n        env:\n{TOKEN}"),
+        (GPU, JUDGE_ENV, f"{JUDGE_ENV}{TOKEN}"),
+        (GPU, "    env:\n      BASE:", "    env:\n      T: ${{ github.token }}\n      BASE:"),
+        (GPU, "            git fetch", "            git config x y; git fetch"),
+        (GPU, "          login=$(", '          echo "x=$GH_TOKEN" >> "$GITHUB_ENV"; login=$('),
+        (
+            REFRESH,
+            "run: bash .github/scripts/verify.sh",
+            f"env:\n{TOKEN}        run: bash verify.sh",
+        ),
     ],
     "archives_name_no_file": [(GPU, "actions/setup-python@", "actions/download-artifact@")],
     "gpu_jobs_have_nothing_to_steal": [
@@ -104,23 +127,43 @@ BROKEN = {
     "gpu_jobs_wait_for_an_approval": [
         (GPU, "&& 'gpu-fork' ||", "&& 'gpu' ||"),
         (GPU, "    needs: plan\n", ""),
-        (GPU, "    needs: plan\n", "    needs: plan\n    if: always()\n"),
+        (GPU, SOME, "    if: always()\n"),
+        (GPU, SOME, SOME.replace("none'", "none' || cancelled()")),
         (REFRESH, "    environment: gpu\n", ""),
         (REFRESH, "    needs: plan\n", ""),
         (NIGHTLY, "    timeout-minutes: 60\n", "    timeout-minutes: 60\n    if: vars.NIGHTLY\n"),
     ],
+    "nothing_measured_is_green_by_plan_alone": [
+        (GPU, "${{ steps.plan.outputs.concerned }}", "${{ steps.plan.outputs.kernels }}"),
+        (GPU, '"success none skipped")', '"success "*" skipped")'),
+        (GPU, '"success none skipped")', '"success none skipped" | *" skipped")'),
+        (GPU, "MEASURED: ${{ needs.measure.result }}", "MEASURED: skipped"),
+        (
+            GPU,
+            "      - name: It was planned,",
+            f"      - {SOME.strip()}\n        name: It was planned,",
+        ),
+        (GPU, JUDGE_ENV, f"{JUDGES}        if: needs.measure.result == 'success'\n        env:\n"),
+        (GPU, "concerned == 'none'", "kernels == ''"),
+    ],
+    "what_is_judged_was_planned": [
+        (GPU, f"          KERNELS: {FROM_PLAN}kernels }}}}\n", ""),
+        (GPU, f"      KERNELS: {FROM_PLAN}kernels }}}}\n    steps", "      KERNELS: x\n    steps"),
+        (GPU, f"      CONCERNED: {FROM_PLAN}concerned", f"      CONCERNED: {FROM_PLAN}kernels"),
+    ],
     "measuring_starts_clean": [
-        (GPU, "env -i CI=true", "CI=true"),
-        (GPU, "TRITON_CACHE_DIR=", "OTHER="),
-        (GPU, "-I -m gate measure", "-m gate measure"),
+        (GPU, "bash ../harness/.github/scripts/gate.sh measure", "python -I -m gate measure"),
         (REFRESH, "bash ../harness/.github/scripts/gate.sh", "python -m gate"),
     ],
     "judging_is_bound": [
         (GPU, '--binding "$RUNNER_TEMP/binding.json" -o', "-o"),
-        (GPU, '--expect-gpu "$CARD" ', ""),
+        (GPU, '--expect-gpu "$CARD" \\\n', "\\\n"),
         (GPU, '--expect-binding "$RUNNER_TEMP/binding.json" ', ""),
         (GPU, "--proposed proposed ", ""),
-        (GPU, "run.json --all ", "run.json "),
+        (GPU, 'run.json "${demanded[@]}" ', "run.json "),
+        (GPU, "demanded=(--all)", "true"),
+        (GPU, "/#/--require=}", "}"),
+        (GPU, 'run.json "${demanded[@]}" --gpu require', 'run.json "${demanded[@]}"'),
     ],
     "the_action_is_bound": [
         (NIGHTLY, "          binding: ${{ runner.temp }}/binding.json\n", ""),

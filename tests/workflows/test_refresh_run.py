@@ -139,11 +139,11 @@ def test_a_night_that_drifted_opens_an_issue_which_a_good_one_closes(change, nig
     (issue,) = change.api.issues
     assert issue["title"] == "The nightly check of main is red"
     assert "### FAILED regressed (exit 3): `depthwise_conv_h/flagship`" in issue["body"]
-    assert "0 of 3 runtimes are more than 10% above their best." in issue["body"]
+    assert "0 of 6 runtimes are more than 10% above their best." in issue["body"]
 
     assert night(slower(1.2)) == 1
     (issue,) = change.api.issues
-    assert "3 of 3 runtimes are more than 10% above their best." in issue["body"]
+    assert "6 of 6 runtimes are more than 10% above their best." in issue["body"]
 
     assert night(AS_BEFORE) == 0
     assert issue["state"] == "closed"

@@ -60,6 +60,15 @@ def test_what_got_worse_stands_in_the_report_for_the_owners(bash, verify):
     assert "+4." in report
 
 
+def test_a_workload_that_was_removed_stands_there_too(bash, verify):
+    first, *others = TRUSTED.results
+    ended, taken = verify(anew(replace(TRUSTED, results=tuple(others))))
+    assert (ended.returncode, taken) == (0, True), ended.stdout
+    report = (bash.folder / f"report-{KERNEL}.md").read_text()
+    assert f"| `{KERNEL}` | `{first.workload}` | result |" in report
+    assert "accepted: result missing" in report
+
+
 def test_a_first_baseline_is_taken_over_where_there_is_none(bash, verify):
     shutil.rmtree(bash.folder / "baselines")
     ended, taken = verify(refreshed(TRUSTED, **SAID))
@@ -106,7 +115,7 @@ HOSTILE = {
     "an anchor that does not follow": forged_anchor,
     "beyond the cap": lambda: slower(1.2, anew()),
     "no canary": without_canary,
-    "a workload less": lambda: anew(replace(TRUSTED, results=TRUSTED.results[1:])),
+    "no workload": lambda: anew(replace(TRUSTED, results=())),
 }
 
 

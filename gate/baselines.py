@@ -113,7 +113,8 @@ class Baselines:
         found = []
         with tempfile.TemporaryDirectory(prefix="gate-") as scratch:
             then = Baselines(Path(scratch) / self.folder.name, self.target)
-            for one in file_versions(file):
+            # Git takes a new file that is much like another kernel's for its copy.
+            for one in (v for v in file_versions(file) if v.path.endswith(f"/{file.name}")):
                 write_atomically(then.file(kernel), file_at(one, cwd=file.parent))
                 try:
                     document, unreadable = then.load(kernel), ""

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gate.cli_steps import RESTORE, hinting, measure_now, render, require_extra
+from gate.cli_steps import (
+    RESTORE,
+    hinting,
+    measure_now,
+    project_here,
+    render,
+    require_extra,
+)
 from gate.errors import PUSH_ANYWAY, ExitCode, GateError, most_severe
 
 if TYPE_CHECKING:
@@ -34,13 +41,9 @@ def install() -> None:
     One that is there already is kept and called first.
     """
     from gate import hook_file
-    from gate.config import load_config
 
-    root = load_config(Path.cwd()).root
-    top, file = hook_file.find(Path.cwd())
-    # A configuration above the repository is in no push: the defaults hold there.
-    project = root.relative_to(top).as_posix() if root.is_relative_to(top) else "."
-    kept = hook_file.install(file, project=project)
+    _, file = hook_file.find(Path.cwd())
+    kept = hook_file.install(file, project=project_here())
     click.echo(f"wrote {file}" + (f"; {kept} is called first" if kept else ""))
 
 

@@ -6,17 +6,18 @@ from pathlib import Path
 
 import click
 
+from gate.cli_steps import project_here
+
 
 @click.command()
 @click.option("--base", required=True, metavar="REF", help="The branch or commit it goes to.")
 @click.option("--head", default="HEAD", show_default=True, metavar="REF", help="The change.")
 @click.option(
     "--project",
-    default=".",
     metavar="FOLDER",
-    help="The folder of pyproject.toml, from the top of the repository.",
+    help="The project's, from the top of the repository; the default is the one around here.",
 )
-def plan(base: str, head: str, project: str) -> None:
+def plan(base: str, head: str, project: str | None) -> None:
     """Print which kernels a change concerns, by git alone.
 
     Two lines for a workflow's outputs: `kernels=` with the names of what changed since HEAD left
@@ -26,6 +27,7 @@ def plan(base: str, head: str, project: str) -> None:
     """
     from gate.hook import between, find_repository
 
-    change = between(find_repository(Path.cwd()), base, head, project=project)
+    repository = find_repository(Path.cwd())
+    change = between(repository, base, head, project=project or project_here())
     click.echo(f"kernels={' '.join(sorted(change.kernels))}")
     click.echo(f"whole={'true' if change.whole else 'false'}")

@@ -27,7 +27,10 @@ CI_WITHOUT_GPU = (
     "CI is set, so a GPU is required: run this on the GPU runner (gate doctor says what is missing)"
     ", or add --gpu skip to check what needs none"
 )
-RESTORE = "restore that file from version control, or: gate baseline refresh KERNEL"
+RESTORE = (
+    "restore that file from version control; or remove it, commit, and: gate baseline refresh"
+    ' KERNEL --reason "why"'
+)
 
 
 def console() -> Console:
@@ -43,6 +46,17 @@ def hinting(hint: str) -> Iterator[None]:
     except GateError as error:
         error.hint = error.hint or hint
         raise
+
+
+def project_here() -> str:
+    """The folder of the configuration, from the top of the repository around it."""
+    from gate import hook_file
+    from gate.config import load_config
+
+    root = load_config(Path.cwd()).root
+    top, _ = hook_file.find(Path.cwd())
+    # A configuration above the repository is in no commit: the defaults hold there.
+    return root.relative_to(top).as_posix() if root.is_relative_to(top) else "."
 
 
 def names(given: tuple[str, ...], config: Config) -> tuple[str, ...]:

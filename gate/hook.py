@@ -130,7 +130,7 @@ def between(repository: Repository, base: str, head: str, *, project: str) -> Ch
     for name in sorted(now):
         if not NAME_PATTERN.fullmatch(name):
             raise UnreadablePush(f"{name!r} in {folder} is no name of a kernel")
-    written = _changed(repository, fork_point, commit, baselines, but="d")
+    written = _changed(repository, fork_point, commit, baselines, letters="d")
     alone = touched(written, kernels=folder, baselines=baselines) - now
     whole = several or alone or before - now
     return replace(change, kernels=now, whole=True) if whole else change
@@ -168,7 +168,11 @@ def _change(repository: Repository, commit: str, base: str | None, project: str)
     config = _config(repository, commit, project)
     kernels, baselines = (_from_top(path, commit) for path in (config.kernels, config.baselines))
     listing = _listing(repository, commit, kernels)
-    whole = base is None or _is_configured_otherwise(repository, base, commit, project)
+    whole = (
+        base is None
+        or _is_configured_otherwise(repository, base, commit, project)
+        or _is_left(repository, base, commit, kernels, baselines)
+    )
     names = frozenset() if base == commit else listing.linked
     if base and not whole:
         paths = _changed(repository, base, commit, kernels, baselines)
@@ -182,6 +186,21 @@ def _change(repository: Repository, commit: str, base: str | None, project: str)
         project=project,
         files=(".",) if listing.linked else (kernels, *((baselines,) if stored else ())),
     )
+
+
+def _is_left(repository: Repository, base: str, commit: str, kernels: str, baselines: str) -> bool:
+    """Whether the commit deletes a kernel and leaves its baseline: only a whole check sees it."""
+    gone = {
+        path.split("/")[-2]
+        for path in _changed(repository, base, commit, kernels, letters="D")
+        if path.endswith("/kernel.py")
+    }
+    if not gone:
+        return False
+    stored = repository.entries(
+        "ls-tree", "-r", "--name-only", "--full-tree", commit, "--", baselines
+    )
+    return not gone.isdisjoint(Path(path).stem for path in stored)
 
 
 def _listing(repository: Repository, commit: str, kernels: str) -> Listing:
@@ -218,11 +237,11 @@ def _is_configured_otherwise(repository: Repository, base: str, commit: str, pro
 
 
 def _changed(
-    repository: Repository, base: str, commit: str, *below: str, but: str = ""
+    repository: Repository, base: str, commit: str, *below: str, letters: str = ""
 ) -> tuple[str, ...]:
-    """Paths `below` folders; `but` is git's letter for a change that does not count."""
+    """Paths `below` folders; `letters` are git's for the changes that count, or as `d` do not."""
     options = ["-r", "--name-only", "--no-renames", "--ignore-submodules=none"]
-    options += [f"--diff-filter={but}"] if but else []
+    options += [f"--diff-filter={letters}"] if letters else []
     return repository.entries("diff-tree", *options, base, commit, "--", *below)
 
 

@@ -1,6 +1,7 @@
 """`gate baseline history` in a real repository, with a version of an older format among others."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner
@@ -69,3 +70,12 @@ def test_an_unknown_kernel_and_a_file_without_a_commit(project, stored):
     assert ended.exit_code == 7
     assert "no baseline of nothing" in ended.output
     assert "next: baselines are stored of conv; " in ended.output
+
+
+def test_another_kernels_baseline_that_looks_alike_is_no_version_of_it(project, stored):
+    write(project, stored, measurement_json(measured(350_000.0)))
+    other = measured(350_000.0)
+    results = tuple(replace(one, kernel="relu") for one in other.results)
+    stored.write(replace(other, scope=replace(other.scope, kernels=("relu",)), results=results))
+    project.commit("another baseline, much like the first")
+    assert len(stored.versions("relu")) == 1

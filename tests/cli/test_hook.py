@@ -173,6 +173,18 @@ def test_several_refs_at_once(pushing):
     assert checked(said) == [["conv"], ["conv", "relu"]]
 
 
+def test_a_deleted_kernel_whose_baseline_is_left_concerns_all(pushing):
+    pushing.write("baselines/sm_89/relu.json", "{}")
+    pushing.commit()
+    pushing.git("push", "--quiet", "--no-verify", "origin", "main")
+    pushing.git("rm", "--quiet", "-r", "kernels/relu")
+    pushing.commit()
+    assert refused(pushing.push("origin", "main"), "conv")
+    pushing.git("rm", "--quiet", "baselines/sm_89/relu.json")
+    pushing.commit()
+    assert pushing.push("origin", "main") == (0, QUIET)
+
+
 def test_deleted_kernels_are_not_checked_and_incomplete_ones_do_not_pass(pushing):
     pushing.git("rm", "--quiet", "-r", "kernels/relu")
     pushing.commit()

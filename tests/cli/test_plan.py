@@ -153,3 +153,15 @@ def test_a_commit_that_is_not_here_is_told(change):
     answer = CliRunner().invoke(main, ["plan", "--base", "main"])
     assert answer.exit_code == 7
     assert "no common commit" in answer.output
+
+
+def test_the_project_is_the_one_around_here(project, monkeypatch):
+    write(project, "sub/pyproject.toml", "[tool.gate]\n")
+    write(project, "sub/kernels/relu/kernel.py", "import torch\n")
+    project.commit("a project below the top")
+    project.git("branch", "--force", "old")
+    write(project, "sub/kernels/relu/kernel.py", "changed\n")
+    project.commit("a change")
+    monkeypatch.chdir(project.root / "sub" / "kernels")
+    answer = CliRunner().invoke(main, ["plan", "--base", "old"])
+    assert answer.stdout.splitlines() == ["kernels=relu", "whole=false"]

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from statistics import median
 from typing import TYPE_CHECKING, Literal
 
 from gate.compare import status_of
 from gate.model import RUNTIME, BaseTiming, Canary, Method, NotMeasured, SampleSummary, Timing
 from gate.runtime import compare_in_turn, compare_with_stored
 from gate.sequential import LOOKS, next_look
+from gate.stats import log_deviation
 
 if TYPE_CHECKING:
     import random
@@ -26,8 +26,11 @@ CANARY = ""  # no workload has this name
 METHODS: tuple[Method, ...] = ("cuda_graph", "held_queue", "events")
 # A card that throttles this often is not going to stop.
 MAX_RETAKEN = 6
-# Few enough to cost little, enough to know how much they spread.
-CANARY_PROCESSES = 5
+# Few enough to cost little; where the canary is noisier than it ever was on a machine in order, as
+# many more as still show one that moved by a tenth.
+CANARY_PROCESSES = 3
+NOISY_CANARY = 0.001
+NOISY_CANARY_PROCESSES = 8
 # Without a stored baseline there is nothing to decide: enough for an interval.
 UNDECIDED_PROCESSES = 5
 
@@ -133,6 +136,9 @@ class Sampler:
             self._states[CANARY] = _State()
         self._look({name: self._first_look(name) for name in self._states})
         seen = self._canary()
+        if seen and max(map(log_deviation, (seen.copy_ns, seen.compute_ns))) > NOISY_CANARY:
+            self._look({CANARY: NOISY_CANARY_PROCESSES})
+            seen = self._canary()
         while undecided := self._undecided(workloads):
             self._look(undecided)
         suspicious = self._rules.suspect or (moved(seen) if seen else "")
@@ -319,26 +325,3 @@ def _retake(state: _State, answer: TimedProcess) -> None:
 
 def _listed(names: Iterable[str]) -> str:
     return ", ".join(name or "the canary" for name in names)
-
-
-def summarise(samples_ns: Sequence[float], sm_clock_mhz: int | None, digits: int) -> SampleSummary:
-    """Five points of one process's samples, in nanoseconds to `digits` decimals."""
-    ordered = sorted(samples_ns)
-    last = len(ordered) - 1
-
-    def at(share: float) -> float:
-        position = share * last
-        below = int(position)
-        weight = position - below
-        value = ordered[below] * (1 - weight) + ordered[min(below + 1, last)] * weight
-        return round(value, digits)
-
-    return SampleSummary(
-        count=len(ordered),
-        min_ns=at(0.0),
-        q1_ns=at(0.25),
-        median_ns=round(median(ordered), digits),
-        q3_ns=at(0.75),
-        max_ns=at(1.0),
-        sm_clock_mhz=sm_clock_mhz,
-    )

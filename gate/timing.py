@@ -10,15 +10,15 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median_low
+from statistics import median, median_low
 from typing import TYPE_CHECKING, Any
 
 import cattrs
 
 from gate import processes
 from gate.environment import HARMFUL_REASONS, worker_environment
-from gate.model import GpuState
-from gate.sampling import CANARY, Lost, Order, Rules, Sampled, Sampler, TimedProcess, summarise
+from gate.model import GpuState, SampleSummary
+from gate.sampling import CANARY, Lost, Order, Rules, Sampled, Sampler, TimedProcess
 from gate.tree import TreeChanged
 
 if TYPE_CHECKING:
@@ -227,4 +227,27 @@ def _timed(plain: dict[str, Any], names: frozenset[str]) -> TimedProcess | Lost:
         l2_flush_bytes=answer.l2_flush_bytes,
         throttled=tuple(sorted(reasons & HARMFUL_REASONS)),
         samples_ns=answer.samples_ns,
+    )
+
+
+def summarise(samples_ns: Sequence[float], sm_clock_mhz: int | None, digits: int) -> SampleSummary:
+    """Five points of one process's samples, in nanoseconds to `digits` decimals."""
+    ordered = sorted(samples_ns)
+    last = len(ordered) - 1
+
+    def at(share: float) -> float:
+        position = share * last
+        below = int(position)
+        weight = position - below
+        value = ordered[below] * (1 - weight) + ordered[min(below + 1, last)] * weight
+        return round(value, digits)
+
+    return SampleSummary(
+        count=len(ordered),
+        min_ns=at(0.0),
+        q1_ns=at(0.25),
+        median_ns=round(median(ordered), digits),
+        q3_ns=at(0.75),
+        max_ns=at(1.0),
+        sm_clock_mhz=sm_clock_mhz,
     )

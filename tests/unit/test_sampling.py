@@ -15,8 +15,8 @@ from gate.sampling import (
     Rules,
     Sampler,
     TimedProcess,
-    summarise,
 )
+from gate.timing import summarise
 from tests.factories import timing
 
 STORED = tuple(100_000.0 * (1 + k * 1e-4) for k in (-2, -1, -1, 0, 0, 0, 0, 1, 1, 1, 2, 0))
@@ -26,7 +26,7 @@ BASE = Base(commit="a" * 40, kernel_sha256="b" * 64)
 def process(median, *, throttled=()):
     return TimedProcess(
         signature=("float32[4]",),
-        medians_ns={"forward": median, "copy": 180_000.0, "compute": 70_000.0},
+        medians_ns={"forward": median, "copy": 1.8 * median, "compute": 70_000.0},
         summary=summarise([median] * 3, 1980, 2),
         batch=50,
         l2_flush_bytes=1000,
@@ -100,6 +100,14 @@ def test_a_machine_that_moved_makes_a_suspect_of_everything():
     made = sampled(gpu, "flagship", canary=True, moved=lambda canary: f"{canary.copy_ns}")
     assert made.canary.compute_ns == (70_000.0,) * CANARY_PROCESSES
     assert gpu.count("flagship", "base") == 3
+
+
+@pytest.mark.parametrize(("noise", "processes"), [(1e-4, 3), (3e-3, 8)])
+def test_a_noisy_canary_is_looked_at_again(noise, processes):
+    spread = iter([1.0, 1 + noise, 1 - noise] * 3)
+    gpu = Gpu(canary=lambda _: process(100_000.0 * next(spread)))
+    made = sampled(gpu, "flagship", canary=True)
+    assert len(made.canary.copy_ns) == len(made.canary.compute_ns) == processes
 
 
 def test_another_toolchain_has_code_judged_against_code():

@@ -29,6 +29,7 @@ from gate.problem import (
     sizes,
 )
 from gate.tensors import (
+    Fences,
     Poison,
     facts,
     fingerprint,
@@ -59,6 +60,10 @@ _equal = torch.equal
 _synchronize = torch.cuda.synchronize
 
 
+class OutOfBounds(Exception):
+    """The kernel wrote beside what it allocated."""
+
+
 class BrokenReference(Exception):
     """The reference raised its cause, beside a kernel that did nothing yet."""
 
@@ -67,6 +72,9 @@ def run(trial: Trial, box: Path) -> None:
     """Call the candidate once for each case; the report and the outputs go into `box`."""
     try:
         report = Report(status="ran", cases=tuple(_calls(trial, box)))
+    except OutOfBounds as broken:
+        message = f"wrote out of bounds, {broken}: is a mask missing?"
+        report = Report(status="crashed", message=message)
     except BaseException as error:  # noqa: BLE001 - a kernel may raise anything, SystemExit included
         print_from(trial.folder, error)
         report = _raised(trial, error)
@@ -142,9 +150,14 @@ def _call(trial: Trial, candidate: torch.nn.Module, given: Any, case: Case) -> A
     synchronize = _synchronize if trial.device == "cuda" else bool
     torch.manual_seed(case.seed)
     synchronize()  # a kernel on another stream finds its inputs written
-    with torch.no_grad(), Poison():
+    # Not on a GPU yet, where it was not tried.
+    fences = Fences() if trial.device == "interpreter" else None
+    with torch.no_grad(), Poison(fences):
         output = candidate(*given)
     synchronize()
+    broken = fences.broken() if fences else ""
+    if broken:
+        raise OutOfBounds(broken)
     return output
 
 

@@ -18,13 +18,49 @@ UNINITIALISED = frozenset(
 )
 # The byte that makes a NaN of every float8 format with one, and an unlikely int8.
 POISON_BYTE = 0x7F
+# On either side of a tensor; a multiple of every alignment that a kernel may rely on.
+FENCE_BYTES = 4096
+
+
+class Fences:
+    """Memory on either side of tensors, which nobody may write."""
+
+    def __init__(self) -> None:
+        self._fenced: list[tuple[torch.Tensor, str]] = []
+
+    def around(self, tensor: torch.Tensor) -> torch.Tensor:
+        """One like `tensor`, whose values nobody has written, between fences."""
+        size = tensor.untyped_storage().nbytes()
+        if tensor.layout != torch.strided or tensor.is_meta or not size:
+            return tensor
+        flat = torch.full(
+            (size + 2 * FENCE_BYTES,), POISON_BYTE, dtype=torch.uint8, device=tensor.device
+        )
+        name = f"{str(tensor.dtype).removeprefix('torch.')}{list(tensor.shape)}"
+        self._fenced.append((flat, name))
+        inside = flat[FENCE_BYTES:-FENCE_BYTES].view(tensor.dtype)
+        return inside.as_strided(tensor.shape, tensor.stride(), inside.storage_offset())
+
+    def broken(self) -> str:
+        """Where something was written beside a tensor, in words; empty if nowhere."""
+        for flat, name in self._fenced:
+            for side, fence in (("before", flat[:FENCE_BYTES]), ("after", flat[-FENCE_BYTES:])):
+                touched = int((fence != POISON_BYTE).sum())
+                if touched:
+                    return f"at least {touched} bytes {side} a tensor {name} that it allocated"
+        return ""
 
 
 class Poison(TorchFunctionMode):
     """Fills what `torch.empty` and its family give: NaN, or the largest integer.
 
-    A kernel that leaves a part of its output unwritten cannot then be right by luck.
+    A kernel that leaves a part of its output unwritten cannot then be right by luck. With `fences`
+    one that writes beside its output is seen.
     """
+
+    def __init__(self, fences: Fences | None = None) -> None:
+        super().__init__()
+        self._fences = fences
 
     def __torch_function__(
         self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
@@ -32,6 +68,7 @@ class Poison(TorchFunctionMode):
         kwargs = kwargs or {}
         made = func(*args, **kwargs)
         if getattr(func, "__name__", "") in UNINITIALISED and kwargs.get("out") is None:
+            made = self._fences.around(made) if self._fences else made
             poison_(made)
         return made
 

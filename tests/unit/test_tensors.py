@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from gate.tensors import (
+    Fences,
     Poison,
     facts,
     fingerprint,
@@ -39,6 +40,42 @@ def test_every_dtype_can_be_poisoned(dtype):
     with Poison():
         made = torch.empty(3, dtype=dtype)
     assert not (made.view(torch.uint8) == 0).all()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: torch.empty(3, 5),
+        lambda: torch.empty_strided((2, 3), (1, 4)),
+        lambda: torch.ones(2, 3, 4, 5).to(memory_format=torch.channels_last).new_empty(7),
+        lambda: torch.empty_like(torch.ones(2, 3, 4, 5).to(memory_format=torch.channels_last)),
+        lambda: torch.empty(3, dtype=torch.bool),
+        lambda: torch.empty(3, dtype=torch.complex64),
+    ],
+)
+def test_a_fenced_tensor_is_like_one_that_is_not(make):
+    plain = make()
+    with Poison(Fences()):
+        fenced = make()
+    assert (fenced.shape, fenced.stride(), fenced.dtype) == (
+        plain.shape,
+        plain.stride(),
+        plain.dtype,
+    )
+    assert fenced.data_ptr() % 64 == 0
+
+
+@pytest.mark.parametrize(("at", "side"), [(-1, "before"), (3, "after"), (1026, "after")])
+def test_what_is_written_beside_a_tensor_is_seen(at, side):
+    fences = Fences()
+    with Poison(fences):
+        made = torch.empty(3)
+        torch.empty(0)
+        torch.empty(3, device="meta")
+    made.fill_(1.0)
+    assert fences.broken() == ""
+    made.as_strided((1,), (1,), made.storage_offset() + at).fill_(1.0)
+    assert fences.broken() == f"at least 4 bytes {side} a tensor float32[3] that it allocated"
 
 
 def test_nothing_else_is_poisoned():

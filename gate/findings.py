@@ -126,6 +126,7 @@ def correctness(result: Result, *, on_gpu: bool) -> Finding:
         return _reference_fault(result, checked.message)
     code = {"failed": "wrong_result"}.get(checked.status, checked.status)
     seed = "" if checked.seed is None else f" --seed {checked.seed}"
+    where = "" if on_gpu else " --gpu skip"  # under CI a GPU would be required
     return finding_of(
         result,
         "correctness",
@@ -133,7 +134,7 @@ def correctness(result: Result, *, on_gpu: bool) -> Finding:
         code,
         checked.message or code.replace("_", " "),
         exit_code=ExitCode.INCORRECT,
-        next_step=f"gate check {result.kernel}{seed}",
+        next_step=f"gate check {result.kernel}{where}{seed}",
     )
 
 

@@ -662,3 +662,14 @@ def test_a_kernel_that_is_timed_in_another_way_is_no_broken_machine():
     answer = verdict(measurement(result(timing=timing(method="held_queue"))), baseline())
     assert "gate doctor" not in found(answer, RUNTIME).next_step
     assert "--accept-regression" in found(answer, RUNTIME).next_step
+
+
+def test_the_command_that_repeats_a_wrong_result_works_without_a_gpu_too():
+    wrong = Correctness(status="failed", backend="interpreter", seed=7, message="1 differs")
+    told = verdict(
+        measurement(static_result(correctness=wrong), gpu=None),
+        baseline(static_result(), gpu=None),
+    )
+    assert found(told, "correctness").next_step == "gate check conv --gpu skip --seed 7"
+    on_gpu = verdict(measurement(result(correctness=replace(wrong, backend="cuda"))), baseline())
+    assert found(on_gpu, "correctness").next_step == "gate check conv --seed 7"

@@ -35,10 +35,11 @@ def judge_compiled(stored: Result, candidate: Result, *, target: str) -> Iterato
 
 
 def _judge_launches(before: Launches, after: Launches, candidate: Result) -> Iterator[Finding]:
-    counts = [{name: len(found) for name, found in side.items()} for side in (before, after)]
-    if counts[0] != counts[1]:
-        yield gaps.launches_changed(candidate, *counts, on_gpu=False)
-        return
+    for number_of in (_times, len):
+        counts = [{name: number_of(f) for name, f in side.items()} for side in (before, after)]
+        if counts[0] != counts[1]:
+            yield gaps.launches_changed(candidate, *counts, on_gpu=False)
+            return
     for function in sorted(before):
         pairs = list(zip(before[function], after[function], strict=True))
         for name in static_metrics(before[function]):
@@ -58,6 +59,10 @@ def _worst(name: str, pairs: Sequence[tuple[StaticLaunch, StaticLaunch]]) -> Com
         compared.append(compare_exact(unit, value, static_metrics((ours,))[name][1]))
     sign = 1 if name in LOWER_IS_BETTER else -1
     return max(compared, key=lambda comparison: sign * comparison.change)
+
+
+def _times(launches: Sequence[StaticLaunch]) -> int:
+    return sum(launch.times for launch in launches)
 
 
 def _shape(launch: StaticLaunch) -> str:

@@ -59,7 +59,10 @@ class Correctness:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StaticLaunch:
-    """What the compiler made of one launched specialisation. Sizes are bytes, widths bits."""
+    """What the compiler made of one launched specialisation. Sizes are bytes, widths bits.
+
+    `times` is how often one forward call launches it so.
+    """
 
     function: str
     grid: tuple[int, int, int]
@@ -74,6 +77,7 @@ class StaticLaunch:
     widest_global_store_bits: int
     theoretical_occupancy_pct: float
     occupancy_limit: str
+    times: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

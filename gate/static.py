@@ -176,6 +176,7 @@ class _Analysis:
         x, y, z = recorded.grid
         return StaticLaunch(
             function=recorded.function,
+            times=recorded.times,
             grid=recorded.grid,
             grid_size=x * y * z,
             threads=recorded.threads,

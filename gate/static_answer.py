@@ -21,7 +21,10 @@ CUBIN = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedLaunch:
-    """A launch left out. `cubin` is the digest of its binary, `entry` the symbol in there."""
+    """A launch left out, so many `times` in one forward call.
+
+    `cubin` is the digest of its binary, `entry` the symbol in there.
+    """
 
     function: str
     entry: str
@@ -29,6 +32,7 @@ class RecordedLaunch:
     threads: int
     shared_bytes: int
     cubin: str
+    times: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +88,7 @@ def _credible(answer: Answer) -> bool:
     if answer.failure and answer.failure.exceeded:
         functions.append(answer.failure.function)
     return all(map(IDENTIFIER.fullmatch, functions)) and all(
-        min(*launch.grid, launch.threads) > 0
+        min(*launch.grid, launch.threads, launch.times) > 0
         and launch.shared_bytes >= 0
         and CUBIN.fullmatch(launch.cubin)
         for launch in answer.launches

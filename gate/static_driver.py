@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import operator
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 class AbsentGpu:
     """What Triton calls a driver, for a card of `architecture`.
 
-    `launches` collects distinct launches in the order of the first of each; binaries are written to
+    `launches` counts distinct launches in the order of the first of each; binaries are written to
     `folder` under their digest. `function` is the kernel that was launched or compiled last.
     """
 
@@ -43,7 +44,7 @@ class AbsentGpu:
         self.architecture = architecture
         self.folder = folder
         self.cuobjdump = cuobjdump
-        self.launches: dict[RecordedLaunch, None] = {}
+        self.launches: Counter[RecordedLaunch] = Counter()
         self.function = "forward"
         self.utils = self
 
@@ -88,7 +89,7 @@ class AbsentGpu:
                 shared_bytes=metadata.shared,
                 cubin=cubin,
             )
-            self.launches[recorded] = None
+            self.launches[recorded] += 1
 
         return launch
 

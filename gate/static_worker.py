@@ -13,6 +13,7 @@ import os
 import re
 import sys
 import traceback
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -29,9 +30,10 @@ from gate.static_answer import Answer, Failure, clean, to_line
 from gate.static_driver import AbsentGpu
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from gate.gpus.architectures import Architecture
+    from gate.static_answer import RecordedLaunch
 
 T = TypeVar("T")
 
@@ -89,10 +91,14 @@ def _answer(request: dict[str, Any], workload: Workload, gpu: AbsentGpu) -> None
             workload=workload.name,
             signature=signature,
             finished=True,
-            launches=() if failure else tuple(gpu.launches),
+            launches=() if failure else _counted(gpu.launches),
             failure=failure,
         ),
     )
+
+
+def _counted(launches: Mapping[RecordedLaunch, int]) -> tuple[RecordedLaunch, ...]:
+    return tuple(replace(launch, times=times) for launch, times in launches.items())
 
 
 def _run(

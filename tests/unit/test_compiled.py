@@ -45,6 +45,14 @@ def test_a_bad_helper_does_not_hide_a_main_launch_that_became_as_bad():
     assert (spills.function, spills.comparison.candidate) == (FUNCTION, 32)
 
 
+def test_a_second_launch_like_the_first_is_another_launch():
+    answer = judged(compiled(launch(times=2)), compiled(launch()))
+    assert codes(answer) == {"launches_changed"}
+    apart = launch(grid=(1, 1, 1), grid_size=1)
+    assert codes(judged(compiled(launch(times=2)), compiled(launch(), apart))) == codes(answer)
+    assert judged(compiled(launch(times=2)), compiled(launch(times=2))).exit_code == 0
+
+
 def test_launches_of_one_function_are_compared_in_their_order():
     first, second = launch(stack_bytes=16), launch(stack_bytes=8)
     assert judged(compiled(first, second), compiled(first, second)).exit_code == 0

@@ -132,6 +132,11 @@ def test_every_distinct_launch_is_reported_in_order(outcomes, mode):
     assert all(x.grid_size == x.grid[0] * x.grid[1] * x.grid[2] for x in found.static.launches)
 
 
+def test_launches_that_are_alike_are_counted(outcomes):
+    assert [x.times for x in outcomes["two_launches"].static.launches] == [2, 1]
+    assert [x.times for x in outcomes["plain"].static.launches] == [1]
+
+
 @pytest.mark.parametrize("mode", LIMITS)
 def test_an_exceeded_hardware_limit_is_a_violation_at_the_kernel(outcomes, mode):
     function, limit = LIMITS[mode]

@@ -35,13 +35,16 @@ def judge_compiled(stored: Result, candidate: Result, *, target: str) -> Iterato
 
 
 def _judge_launches(before: Launches, after: Launches, candidate: Result) -> Iterator[Finding]:
-    for number_of in (_times, len):
-        counts = [{name: number_of(f) for name, f in side.items()} for side in (before, after)]
-        if counts[0] != counts[1]:
-            yield gaps.launches_changed(candidate, *counts, on_gpu=False)
-            return
+    counts = [{name: len(found) for name, found in side.items()} for side in (before, after)]
+    if counts[0] != counts[1]:
+        yield gaps.launches_changed(candidate, *counts, on_gpu=False)
+        return
     for function in sorted(before):
         pairs = list(zip(before[function], after[function], strict=True))
+        recounted = next((pair for pair in pairs if pair[0].times != pair[1].times), None)
+        if recounted:
+            times = ({function: launch.times} for launch in recounted)
+            yield gaps.launches_changed(candidate, *times, on_gpu=False)
         for name in static_metrics(before[function]):
             worst = _worst(name, pairs)
             status = status_of(name, worst)
@@ -59,10 +62,6 @@ def _worst(name: str, pairs: Sequence[tuple[StaticLaunch, StaticLaunch]]) -> Com
         compared.append(compare_exact(unit, value, static_metrics((ours,))[name][1]))
     sign = 1 if name in LOWER_IS_BETTER else -1
     return max(compared, key=lambda comparison: sign * comparison.change)
-
-
-def _times(launches: Sequence[StaticLaunch]) -> int:
-    return sum(launch.times for launch in launches)
 
 
 def _shape(launch: StaticLaunch) -> str:

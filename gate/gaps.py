@@ -37,7 +37,7 @@ def launches_changed(
 ) -> Finding:
     message = (
         f"one forward call launches {_counts(ours)}, the baseline's {_counts(stored)}: "
-        "what was renamed, split or left out cannot be compared"
+        "what was renamed, split, repeated or left out cannot be compared"
     )
     return missing(
         result,

@@ -118,7 +118,7 @@ def verdict(exit_code, *findings, gpu=GPU, folder=FOLDER, not_checked=(), propos
     )
 
 
-def test_only(number):
+def tested_alone(number):
     return tuple(f for i in range(number) for f in agrees(f"odd-{i}"))
 
 
@@ -129,7 +129,7 @@ def passed():
         *figures(),
         *agrees("k31"),
         *figures("k31", runtime=301_928.0, dram=98.1, status=Status.IMPROVED),
-        *test_only(13),
+        *tested_alone(13),
     )
 
 
@@ -141,7 +141,7 @@ def regressed():
         *figures(runtime=412_063.0, sm=25.9, dram=74.8, status=Status.REGRESSED),
         *agrees("k31"),
         *figures("k31"),
-        *test_only(13),
+        *tested_alone(13),
     )
 
 
@@ -222,7 +222,7 @@ def not_checked():
         static,
         agrees("k31")[0],
         unsupported,
-        *test_only(13),
+        *tested_alone(13),
         gpu=None,
         folder="baselines/sm_89",
         not_checked=(NO_GPU,),

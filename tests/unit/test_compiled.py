@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from gate.errors import ExitCode
@@ -51,6 +53,8 @@ def test_a_second_launch_like_the_first_is_another_launch():
     apart = launch(grid=(1, 1, 1), grid_size=1)
     assert codes(judged(compiled(launch(times=2)), compiled(launch(), apart))) == codes(answer)
     assert judged(compiled(launch(times=2)), compiled(launch(times=2))).exit_code == 0
+    larger = compiled(launch(times=2), apart), compiled(launch(), replace(apart, times=2))
+    assert codes(judged(*larger)) == codes(answer)
 
 
 def test_launches_of_one_function_are_compared_in_their_order():

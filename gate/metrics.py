@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 # How much the gate profiles: fresh processes, and forward calls in each. The shorter a call, the
-# more its percentages spread: 0.3 % at 350 us, 2 % at 5 us (benchmarks/RESULTS.md).
+# more its percentages spread: 0.9 % at 353 us, 2.5 % at 5 us (benchmarks/RESULTS.md).
 PROCESSES = 2
 FORWARDS = 6
 SHORT_FORWARDS = 20

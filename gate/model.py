@@ -311,6 +311,10 @@ class Measurement:
     binding: Binding | None = None
     baseline: BaselineInfo | None = None
 
+    def without_base(self) -> Measurement:
+        """The same figures less what was timed in turn, which is evidence for one verdict alone."""
+        return replace(self, results=tuple(map(_without_base, self.results)))
+
     def under(self, toolchain: Toolchain) -> Measurement:
         """The same figures as though of `toolchain`, for whoever compares them all the same."""
         return replace(self, environment=replace(self.environment, toolchain=toolchain))
@@ -324,3 +328,9 @@ class Measurement:
             results=tuple(result for result in self.results if result.kernel == kernel),
             sources={kernel: known} if known else {},
         )
+
+
+def _without_base(result: Result) -> Result:
+    if isinstance(result.timing, NotMeasured):
+        return result
+    return replace(result, timing=replace(result.timing, base=None))

@@ -224,23 +224,13 @@ def _held_against(
     baseline: Measurement, candidate: Measurement, rules: Rules
 ) -> tuple[Finding, ...]:
     """Figures against figures: a base revision that either was timed with excuses nothing."""
-    theirs = _without_base(baseline)
+    theirs = baseline.without_base()
     return judge(
-        _without_base(candidate),
+        candidate.without_base(),
         stored=Stored(load=lambda _kernel: theirs, folder="the proposed baseline"),
         required=(),
         rules=replace(rules, require_gpu=False),
     ).findings
-
-
-def _without_base(measurement: Measurement) -> Measurement:
-    return replace(measurement, results=tuple(map(_alone, measurement.results)))
-
-
-def _alone(result: Result) -> Result:
-    if isinstance(result.timing, NotMeasured):
-        return result
-    return replace(result, timing=replace(result.timing, base=None))
 
 
 def _agrees(finding: Finding) -> bool:

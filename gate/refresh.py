@@ -21,8 +21,6 @@ from gate.model import (
     BaselineInfo,
     Environment,
     Measurement,
-    NotMeasured,
-    Result,
 )
 from gate.verdict import Finding, Status, Verdict
 
@@ -130,21 +128,10 @@ def _propose_one(
     if verdict:
         verdict = _accepted(verdict) if accept_regression else _refuse_hidden(verdict, kernel)
     anchors = _anchors(measured, before, info, cap=config.creep_cap, new=new_anchor)
-    baseline = replace(
-        measured,
-        results=tuple(_without_base(result) for result in measured.results),
-        baseline=replace(info, anchors=anchors),
-    )
+    baseline = replace(measured.without_base(), baseline=replace(info, anchors=anchors))
     file = baselines.folder / f"{kernel}.json"
     name = config.relative(file)
     return Proposal(file=file, name=name, baseline=baseline, before=before, verdict=verdict)
-
-
-def _without_base(result: Result) -> Result:
-    """What was timed in turn with the base revision is evidence for one verdict alone."""
-    if isinstance(result.timing, NotMeasured):
-        return result
-    return replace(result, timing=replace(result.timing, base=None))
 
 
 def _against(measured: Measurement, baseline: Measurement, config: Config) -> Verdict:

@@ -1,7 +1,8 @@
 """How often the rule on runtime errs, by simulated sessions judged by the functions that judge.
 
-`python -m benchmarks.error_rates [SESSIONS]` prints the tables of RESULTS.md; the suite holds the
-rule to them with fewer sessions (tests/unit/test_error_rates.py). A session draws a stored baseline
+`python -m benchmarks.error_rates [SESSIONS]` prints the tables of RESULTS.md: sessions as noisy as
+their baseline, then noisier ones. The suite holds the rule to them with fewer sessions
+(tests/unit/test_error_rates.py). A session draws a stored baseline
 and then processes of the candidate look by look; noise has the named deviation from one fresh
 process to the next, whatever its shape.
 """
@@ -24,11 +25,14 @@ from gate.verdict import Status
 from tests.factories import result, timing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from gate.verdict import Comparison
 
-DEVIATIONS = (0.0001, 0.001, 0.005, 0.008)
+DEVIATIONS = (0.0001, 0.001, 0.003, 0.005, 0.008)
+# How many times its baseline's deviation a noisier session has, and at which of these.
+NOISIER = (2, 3, 5, 20)
+NOISIER_AT = (0.001, 0.003, 0.008)
 MOST = LOOKS[-1]
 SEED = 20261122
 # A second mode: one process of five is slower by four deviations of the first.
@@ -161,11 +165,12 @@ def base_timing(base: Sequence[float], again: Sequence[float]) -> BaseTiming:
 
 @dataclass(frozen=True, kw_only=True)
 class Rates:
-    """Shares of sessions by what was said, and the mean number of processes."""
+    """Shares of sessions by what was said and by the first look, and the mean of processes."""
 
     slower: float
     passed: float
     undecided: float
+    at_once: float
     processes: float
 
 
@@ -183,6 +188,7 @@ def rates(
         slower=slower,
         passed=passed,
         undecided=1 - slower - passed,
+        at_once=sum(processes == LOOKS[0] for _, processes in said) / sessions,
         processes=sum(processes for _, processes in said) / sessions,
     )
 
@@ -195,22 +201,45 @@ COLUMNS: dict[str, Callable[[World, int], Rates]] = {
     "+2 %": lambda w, n: rates(replace(w, change=0.02), n),
     "+5 %": lambda w, n: rates(replace(w, change=0.05), n),
 }
+NOISIER_COLUMNS = {name: COLUMNS[name] for name in ("unchanged", "slower by the tolerance", "+2 %")}
 
 
 def main(sessions: int) -> None:
-    print(f"{sessions} sessions a cell; slower / passed / undecided in %, mean processes\n")
-    print(f"| noise | deviation | {' | '.join(COLUMNS)} |")
-    print("|---" * (len(COLUMNS) + 2) + "|")
-    for shape in SHAPES:
-        for deviation in DEVIATIONS:
-            here = World(deviation=deviation, shape=shape)
-            cells = (cell(column(here, sessions)) for column in COLUMNS.values())
-            print(f"| {shape} | {100 * deviation:g} % | {' | '.join(cells)} |", flush=True)
+    print(f"{sessions} sessions a cell; slower / passed / undecided in %, processes (at once)\n")
+    table(
+        COLUMNS,
+        (World(deviation=each, shape=shape) for shape in SHAPES for each in DEVIATIONS),
+        sessions,
+    )
+    print()
+    table(
+        NOISIER_COLUMNS,
+        (
+            World(deviation=deviation, shape=shape, noisier=times)
+            for shape in SHAPES
+            for deviation in NOISIER_AT
+            for times in NOISIER
+        ),
+        sessions,
+    )
+
+
+def table(
+    columns: dict[str, Callable[[World, int], Rates]], worlds: Iterable[World], sessions: int
+) -> None:
+    print(f"| noise | deviation | {' | '.join(columns)} |")
+    print("|---" * (len(columns) + 2) + "|")
+    for world in worlds:
+        cells = (cell(column(world, sessions)) for column in columns.values())
+        noisier = f", {world.noisier:g} times" if world.noisier != 1 else ""
+        noise = f"{100 * world.deviation:g} %{noisier}"
+        print(f"| {world.shape} | {noise} | {' | '.join(cells)} |", flush=True)
 
 
 def cell(found: Rates) -> str:
     shares = (found.slower, found.passed, found.undecided)
-    return " / ".join(f"{100 * share:.2f}" for share in shares) + f", {found.processes:.1f}"
+    spelt = " / ".join(f"{100 * share:.2f}" for share in shares)
+    return f"{spelt}, {found.processes:.1f} ({100 * found.at_once:.0f} %)"
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from gate.stats import (
     Interval,
     log_deviation,
     log_ratio,
+    log_ratio_to_stored,
     processes_needed,
     student_quantile,
 )
@@ -64,7 +65,7 @@ def compare_with_stored(
     error = deviation * math.sqrt(2 / len(stored))
     provable = student_quantile(0.5 + CONFIDENCE / 2, 2 * len(stored) - 2) * error + session
     noise = max(NOISE_FACTOR * deviation, math.expm1(provable)) + SESSION
-    interval = log_ratio(stored, candidate, confidence=CONFIDENCE).widened(session)
+    interval = log_ratio_to_stored(stored, candidate, confidence=CONFIDENCE).widened(session)
     tolerance, origin = tolerance_of(noise, floor=floor, most=MAX_RUNTIME_TOLERANCE)
     return _comparison((stored, candidate), interval, tolerance, origin)
 

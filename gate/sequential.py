@@ -7,9 +7,10 @@ err with at most `ERROR` (Bonferroni), however the looks depend on one another.
 
 from __future__ import annotations
 
-# Processes in all after each look. Half-widths fall from 8 deviations (three processes know little
-# of their own noise) over 2.6 and 1.6 to 1.05 against a baseline of twenty processes; a quiet
-# workload is decided by the first look.
+# Processes in all after each look. Against twenty stored ones that spread as much, half-widths fall
+# from 2.2 deviations over 1.8, 1.6 and 1.3 to 1.05. Where the first look's or the second's spread
+# more than the stored ones, these are 8 to 13 and 2.6 to 3.2 of their own deviations: so few know
+# little of their noise. A quiet workload is decided by the first look.
 LOOKS = (3, 5, 8, 12, 20)
 ERROR = 0.01
 CONFIDENCE = 1 - ERROR / len(LOOKS)

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 # As many as `--processes` takes.
 MOST_PROCESSES = 100
+# A candidate's processes are few where the baseline has more than so many times as many; more of
+# them know their noise well enough by themselves.
+FEW = 3
 # Bisection halves an interval of width 2^10 until it is below double precision.
 _BISECTIONS = 80
 _WIDEST_QUANTILE = 1024.0
@@ -40,35 +43,75 @@ def log_ratio(
 ) -> Interval:
     """Welch's two-sided interval of the difference of mean logarithms, variances unequal.
 
-    A session may be noisier than its baseline was: pooled, few candidates among many stored
-    processes would pass for as steady as these. Each element is one fresh process's median, at
-    least two on either side; all are positive.
+    Each element is one fresh process's median, at least two on either side; all are positive.
     Source: Welch 1947; e.g. NIST/SEMATECH e-Handbook of Statistical Methods, 1.3.5.3.
     """
-    base, cand = [math.log(v) for v in baseline], [math.log(v) for v in candidate]
-    squared = [_squares(x) / (len(x) - 1) / len(x) for x in (base, cand)]
-    freedom = _freedom(squared, (len(base) - 1, len(cand) - 1))
-    half = student_quantile(0.5 + confidence / 2, freedom) * math.sqrt(sum(squared))
-    centre = fmean(cand) - fmean(base)
-    return Interval(centre, centre - half, centre + half)
+    variances, counts = _spreads(baseline, candidate)
+    half = _welch(variances, counts, confidence)
+    return _around(baseline, candidate, half)
+
+
+def log_ratio_to_stored(
+    baseline: Sequence[float], candidate: Sequence[float], *, confidence: float
+) -> Interval:
+    """The same, where few processes may borrow the noise that a larger baseline knows.
+
+    Few that spread no more than the baseline did have its variance, with its degrees of freedom;
+    for all others Welch's interval stays. It would be 8 deviations wide for three processes, since
+    these know so little of their noise; and were they pooled with the baseline's, noisy ones would
+    pass for as steady as these.
+    """
+    variances, counts = _spreads(baseline, candidate)
+    half = _half_to_stored(variances, counts, confidence)
+    return _around(baseline, candidate, half)
 
 
 def processes_needed(
     baseline: Sequence[float], candidate: Sequence[float], *, half: float, confidence: float
 ) -> int | None:
-    """How many processes of the candidate make `log_ratio`'s interval so narrow; None if too many.
+    """How many processes make `log_ratio_to_stored`'s interval so narrow; None if too many.
 
     That is where they go on spreading as they did. Beyond a hundred the baseline's own error is
     what is left.
     """
-    base, cand = (_squares([math.log(v) for v in x]) / (len(x) - 1) for x in (baseline, candidate))
-    for count in range(len(candidate) + 1, MOST_PROCESSES + 1):
-        squared = [base / len(baseline), cand / count]
-        freedom = _freedom(squared, (len(baseline) - 1, count - 1))
-        error = math.sqrt(sum(squared))
-        if student_quantile(0.5 + confidence / 2, freedom) * error <= half:
+    variances, (stored, so_far) = _spreads(baseline, candidate)
+    for count in range(so_far + 1, MOST_PROCESSES + 1):
+        if _half_to_stored(variances, (stored, count), confidence) <= half:
             return count
     return None
+
+
+def _around(baseline: Sequence[float], candidate: Sequence[float], half: float) -> Interval:
+    base, cand = (fmean(map(math.log, values)) for values in (baseline, candidate))
+    centre = cand - base
+    return Interval(centre, centre - half, centre + half)
+
+
+def _spreads(
+    baseline: Sequence[float], candidate: Sequence[float]
+) -> tuple[tuple[float, float], tuple[int, int]]:
+    """The variances of the logarithms of both, and how many there are."""
+    variances = log_deviation(baseline) ** 2, log_deviation(candidate) ** 2
+    return variances, (len(baseline), len(candidate))
+
+
+def _half_to_stored(
+    variances: tuple[float, float], counts: tuple[int, int], confidence: float
+) -> float:
+    """The half-width by the baseline's variance alone, or Welch's."""
+    (base, cand), (stored, count) = variances, counts
+    # Without room for rounding, what spreads just as much would be judged by its unit.
+    if count * FEW >= stored or cand > base * (1 + _ROUNDING):
+        return _welch(variances, counts, confidence)
+    error = math.sqrt(base / stored + base / count)
+    return student_quantile(0.5 + confidence / 2, stored - 1) * error
+
+
+def _welch(variances: tuple[float, float], counts: tuple[int, int], confidence: float) -> float:
+    """The half-width where each side's variance is known by its own processes alone."""
+    squared = [v / n for v, n in zip(variances, counts, strict=True)]
+    freedom = _freedom(squared, [n - 1 for n in counts])
+    return student_quantile(0.5 + confidence / 2, freedom) * math.sqrt(sum(squared))
 
 
 def _freedom(squared: Sequence[float], each: Sequence[int]) -> float:

@@ -8,6 +8,7 @@ import pytest
 from benchmarks.error_rates import (
     DEVIATIONS,
     DRIFTS,
+    NOISIER,
     SHAPES,
     World,
     against_base,
@@ -36,6 +37,13 @@ def test_the_same_kernel_is_never_slower_and_rarely_undecided(shape, deviation):
     assert found.undecided <= 0.01
 
 
+@pytest.mark.parametrize("shape", SHAPES)
+def test_noise_of_a_third_of_the_floor_is_mostly_decided_at_once(shape):
+    found = rates(World(deviation=0.003, shape=shape), SESSIONS)
+    assert found.at_once >= 0.5
+    assert found.processes <= 5
+
+
 @pytest.mark.parametrize("deviation", DEVIATIONS)
 @pytest.mark.parametrize("shape", SHAPES)
 def test_sessions_that_differ_by_a_third_of_a_deviation_change_little(shape, deviation):
@@ -58,7 +66,7 @@ def test_a_machine_that_drifts_blames_nobody(drift, deviation):
     assert found.slower == 0
 
 
-@pytest.mark.parametrize("noisier", [2, 5, 20])
+@pytest.mark.parametrize("noisier", NOISIER)
 @pytest.mark.parametrize("shape", SHAPES)
 def test_a_session_noisier_than_its_baseline_blames_nobody(shape, noisier):
     found = rates(World(deviation=0.001, shape=shape, noisier=noisier), SESSIONS)
@@ -75,11 +83,14 @@ def test_all_looks_together_err_as_rarely_as_they_must(shape, deviation, shift):
     assert found.passed <= ERROR
 
 
-@pytest.mark.parametrize("deviation", [0.001, 0.008])
-def test_in_a_session_five_times_noisier_they_err_little_more(deviation):
-    found = rates(World(deviation=deviation, noisier=5, at_tolerance=True), SESSIONS)
-    assert found.slower <= 1.5 * ERROR
-    assert found.passed <= 1.5 * ERROR
+@pytest.mark.parametrize("noisier", NOISIER)
+@pytest.mark.parametrize("deviation", [0.001, 0.003, 0.008])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_in_a_noisier_session_they_pass_no_more_and_suspect_little_more(shape, deviation, noisier):
+    world = World(deviation=deviation, shape=shape, noisier=noisier, at_tolerance=True)
+    found = rates(world, SESSIONS)
+    assert found.passed <= ERROR
+    assert found.slower <= (2 if shape == "two modes" else 1.5) * ERROR
 
 
 @pytest.mark.parametrize("drift", DRIFTS)

@@ -138,10 +138,12 @@ def test_without_proof_that_the_machine_moved_it_is_not_accused():
     assert "in turn with the base revision" in finding.reason.message
 
 
-def test_what_is_open_says_how_many_processes_would_tell():
-    noisy = (0.999, 1.0, 1.001, 0.9985, 1.0015)
-    stored = times(1.0, [356_500.0 * x for x in noisy * 4])
-    ours = times(1.0075, [356_500.0 * x for x in noisy])
+# Spread over the baseline's: what is quieter is judged by the baseline's noise, else by its own.
+@pytest.mark.parametrize("spread", [1.0, 0.8])
+def test_what_is_open_says_how_many_processes_would_tell(spread):
+    noisy = (-0.001, 0.0, 0.001, -0.0015, 0.0015)
+    stored = [356_500.0 * (1 + x) for x in noisy * 4]
+    ours = times(1.0075, [356_500.0 * (1 + spread * x) for x in noisy])
     finding = judge_runtime(result(timing=timing(stored)), result(timing=timing(ours)), floor=0.01)
     assert finding.reason.code == "too_noisy"
     needed = int(re.search(r"about (\d+) processes would tell", finding.reason.message)[1])
@@ -233,7 +235,7 @@ def test_the_looks_share_the_error_and_end():
     assert CALIBRATION in LOOKS
 
 
-medians = st.lists(st.floats(90.0, 110.0), min_size=3, max_size=8).map(tuple)
+medians = st.lists(st.floats(90.0, 110.0), min_size=3, max_size=20).map(tuple)
 factors = st.floats(0.5, 2.0)
 
 

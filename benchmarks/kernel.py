@@ -28,7 +28,7 @@ import triton
 from benchmarks.kernel_cases import Case, grid
 from benchmarks.kernel_competitors import DEVICE, competitors, compile_kernels
 from benchmarks.kernel_overhead import overhead_markdown, overheads
-from benchmarks.kernel_table import Row, markdown
+from benchmarks.kernel_table import COPIES, Row, markdown
 from gate import timing_methods as methods
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def timed(case: Case, *, compiled: bool, order: random.Random) -> Row:
     calls = competitors(case, compiled=compiled)
     expected = attempt(failed, "cudnn", calls["cudnn"])
     for name in calls:
-        if name not in {"cudnn", "copy"}:
+        if name not in {"cudnn", *COPIES}:
             attempt(failed, name, partial(agree, case, calls[name], expected))
     expected = None
     card = torch.cuda.get_device_properties(0)

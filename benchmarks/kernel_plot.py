@@ -33,7 +33,7 @@ def picture(cases: Sequence[Case], rows: Sequence[Row]) -> Figure:
     timed = [(case.bytes / 1e6, by_name[case.name]) for case in cases if case.name in by_name]
     figure = Figure(figsize=(9, 7), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True)
-    shares = [(size, share) for size, row in timed if (share := row.speed_up("copy")) is not None]
+    shares = [(size, share) for size, row in timed if (share := row.share_of_copy()) is not None]
     above.scatter(*zip(*shares, strict=True), s=14, color="black")
     above.axhline(1, color="grey", linewidth=0.8)
     above.set_ylabel("share of a copy's speed")

@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from benchmarks.kernel_cases import Case
 
 RIVALS = {"cudnn": "cuDNN", "seed": "seed-style", "compile": "torch.compile"}
+# torch's copy, which is the driver's, and a Triton kernel's: the size decides which is faster.
+COPIES = ("copy", "stream")
+# A workload of more bytes than any L2 holds is asked to move them at this share of a copy's speed.
+LARGE, ENOUGH = 64e6, 0.93
 # Below this a difference between two medians of one process means nothing.
 SAME = 0.01
 
@@ -30,6 +34,11 @@ class Row:
             return None
         return self.ns[rival] / self.ns["kernel"]
 
+    def share_of_copy(self) -> float | None:
+        """The time of the faster copy of as many bytes over the kernel's; None without both."""
+        copies = [self.ns[name] for name in COPIES if name in self.ns]
+        return min(copies) / self.ns["kernel"] if copies and "kernel" in self.ns else None
+
 
 def markdown(cases: Sequence[Case], rows: Sequence[Row]) -> str:
     """A table of every case that was timed, means over them, and where the kernel loses."""
@@ -41,6 +50,7 @@ def markdown(cases: Sequence[Case], rows: Sequence[Row]) -> str:
         "\n".join([*_head(), *(_line(case, row) for case, row in timed)]),
         _means([row for _, row in timed]),
         _list("Slower than a competitor", _losses(row for _, row in timed)),
+        _list(f"More than {LARGE / 1e6:.0f} MB, below {ENOUGH:.0%} of a copy", _short(timed)),
         _list(
             "Failed", [f"{r.case}, {who}: {why}" for _, r in timed for who, why in r.failed.items()]
         ),
@@ -57,7 +67,7 @@ def _line(case: Case, row: Row) -> str:
     speed_ups = [_times(row.speed_up(rival)) for rival in RIVALS]
     if "kernel" not in row.ns:
         return f"| {' | '.join([case.name, 'failed', '', '', *speed_ups])} |"
-    ns, share = row.ns["kernel"], row.speed_up("copy")
+    ns, share = row.ns["kernel"], row.share_of_copy()
     shown = [
         f"{ns / 1e3:.2f} us",
         f"{case.bytes / ns:.0f}",
@@ -79,7 +89,7 @@ def _means(rows: Sequence[Row]) -> str:
             lines.append(
                 f"- {mean:.2f} times as fast as {name} over {len(ratios)} (least {least:.2f})"
             )
-    shares = [share for row in rows if (share := row.speed_up("copy")) is not None]
+    shares = [share for row in rows if (share := row.share_of_copy()) is not None]
     if shares:
         lines.append(f"- {fmean(shares):.1%} of the speed of a copy of as many bytes on average")
     return "\n".join(["Geometric means:", "", *lines]) if lines else "Nothing was timed."
@@ -91,6 +101,14 @@ def _losses(rows: Iterable[Row]) -> list[str]:
         for row in rows
         for rival, name in RIVALS.items()
         if (ratio := row.speed_up(rival)) is not None and ratio < 1 - SAME
+    ]
+
+
+def _short(timed: Iterable[tuple[Case, Row]]) -> list[str]:
+    return [
+        f"{row.case}: {share:.1%}"
+        for case, row in timed
+        if case.bytes > LARGE and (share := row.share_of_copy()) is not None and share < ENOUGH
     ]
 
 

@@ -6,6 +6,18 @@ import triton.language as tl
 
 
 @triton.jit
+def add_tap(totals, x, weights, TAP: tl.constexpr, TAP_STEP: tl.constexpr):
+    """What each row's total is with x, which lies TAP taps below where the first row begins."""
+    summed = ()
+    for r in tl.static_range(len(totals)):
+        if r * TAP_STEP <= TAP and r * TAP_STEP + len(weights) > TAP:
+            summed += (totals[r] + x * weights[TAP - r * TAP_STEP],)
+        else:
+            summed += (totals[r],)
+    return summed
+
+
+@triton.jit
 def depthwise_conv_h_kernel(
     x_ptr,
     w_ptr,
@@ -15,6 +27,8 @@ def depthwise_conv_h_kernel(
     W,
     H_OUT,
     COLUMNS,
+    GROUPS,
+    ALL_GROUPS,
     x_stride_n,
     x_stride_c,
     x_stride_h,
@@ -24,24 +38,36 @@ def depthwise_conv_h_kernel(
     STRIDE: tl.constexpr,
     PADDING: tl.constexpr,
     DILATION: tl.constexpr,
+    ROW_STEP: tl.constexpr,
+    TAP_STEP: tl.constexpr,
     CHANNELS_LAST: tl.constexpr,
+    BEYOND_INT32: tl.constexpr,
     SKEW: tl.constexpr,
     X_UNIT: tl.constexpr,
     Y_UNIT: tl.constexpr,
-    BLOCK_H: tl.constexpr,
-    BLOCK_W: tl.constexpr,
+    WIDTH: tl.constexpr,
+    ROWS: tl.constexpr,
+    BLOCK: tl.constexpr,
 ):
-    """One BLOCK_H x BLOCK_W tile of one plane of the output.
+    """ROWS rows of BLOCK groups of WIDTH columns of the output.
 
     A plane is a matrix of H_OUT rows and COLUMNS columns whose columns are neighbours in memory:
     one channel of one image when contiguous, a whole image (column = w * C + c) when channels last.
-    W and the strides count in units of X_UNIT elements, COLUMNS in Y_UNIT (see `hidden_unit`).
+    Groups are counted over all planes, so that none of a narrow plane's lanes is idle. The rows are
+    ROW_STEP apart: the next one reads what this one reads TAP_STEP taps later, so each value of x
+    is loaded once for all of them. W and the strides count in units of X_UNIT elements, COLUMNS in
+    Y_UNIT (see `hidden_unit`).
     """
     # Vertical neighbours have consecutive ids, so the input rows that they share are still in L2.
-    row_tiles = tl.cdiv(H_OUT, BLOCK_H)
-    plane = tl.program_id(0) // row_tiles
-    row = (tl.program_id(0) % row_tiles) * BLOCK_H + tl.arange(0, BLOCK_H)
-    skewed = tl.program_id(1) * BLOCK_W + tl.arange(0, BLOCK_W)
+    strips = tl.cdiv(H_OUT, ROWS * ROW_STEP) * ROW_STEP
+    strip = tl.program_id(0) % strips
+    row = strip // ROW_STEP * (ROWS * ROW_STEP) + strip % ROW_STEP
+    block = tl.program_id(0) // strips
+    if BEYOND_INT32:
+        block = block.to(tl.int64)
+    group = block * BLOCK + tl.arange(0, BLOCK)
+    plane = group // GROUPS
+    skewed = (group % GROUPS * WIDTH)[:, None] + tl.arange(0, WIDTH)[None, :]
     column = skewed - SKEW
 
     if CHANNELS_LAST:
@@ -50,81 +76,95 @@ def depthwise_conv_h_kernel(
         x_column = in_w.to(tl.int64) * X_STRIDE_W + c
         x_plane = plane.to(tl.int64) * x_stride_n * X_UNIT
     else:
-        c = plane % C
-        # One constant, a multiple of the vector width (see `skew`), is what lets loads be vectors.
+        c = (plane % C)[:, None]
+        # One constant, a multiple of WIDTH (see `skew`), is what lets loads be vectors.
         in_w = skewed * STRIDE - (SKEW * STRIDE + PADDING)
         x_column = in_w
         x_image = (plane // C).to(tl.int64) * x_stride_n * X_UNIT
-        x_plane = x_image + c.to(tl.int64) * x_stride_c * X_UNIT
+        x_plane = x_image + (plane % C).to(tl.int64) * x_stride_c * X_UNIT
 
-    # 64 bits for what can pass 2^31 elements: one value a program or a row, not one an element.
+    # 64 bits for what can pass 2^31 elements: one value a program or a group, not one an element.
     in_h = row * STRIDE - PADDING
     x_row = in_h.to(tl.int64) * x_stride_h * X_UNIT
-    x_tile = (x_ptr + x_plane) + x_row[:, None] + x_column[None, :]
-    y_row = (plane.to(tl.int64) * H_OUT + row) * COLUMNS * Y_UNIT
-    y_tile = y_ptr + y_row[:, None] + column[None, :]
-    y_mask = (row < H_OUT)[:, None] & ((column >= 0) & (column < COLUMNS * Y_UNIT))[None, :]
+    x_tile = x_ptr + (x_plane + x_row)[:, None] + x_column
+    exists = (group < ALL_GROUPS)[:, None]
+    x_columns = exists & (in_w < W * X_UNIT)
+    if PADDING > 0:
+        x_columns = x_columns & (in_w >= 0)
 
     w_channel = w_ptr + c.to(tl.int64) * K
-    acc = tl.zeros((BLOCK_H, BLOCK_W), dtype=tl.float32)
-    for k in range(K):  # the compiler unrolls a short one
-        if PADDING > 0:
-            tap_h = in_h + k * DILATION
-            x_mask = ((tap_h >= 0) & (tap_h < H))[:, None] & ((in_w >= 0) & (in_w < W * X_UNIT))[
-                None, :
-            ]
-        else:
-            x_mask = y_mask  # every tap of an output that exists lies inside the input
-        x_tap = x_tile + tl.cast(k * DILATION, tl.int64) * x_stride_h * X_UNIT
-        x = tl.load(x_tap, mask=x_mask, other=0.0).to(tl.float32)
-        acc += x * tl.load(w_channel + k).to(tl.float32)
+    total = tl.zeros((BLOCK, WIDTH), dtype=tl.float32)
     if b_ptr is not None:
-        acc += tl.load(b_ptr + c).to(tl.float32)
-    tl.store(y_tile, acc.to(y_ptr.dtype.element_ty), mask=y_mask)
+        total += tl.load(b_ptr + c).to(tl.float32)
+    totals = (total,) * ROWS
+    if K <= MOST_UNROLLED:
+        weights = ()
+        for k in tl.static_range(K):
+            weights += (tl.load(w_channel + k).to(tl.float32),)
+        for tap in tl.static_range(K + (ROWS - 1) * TAP_STEP):
+            tap_h = in_h + tap * DILATION
+            x_tap = x_tile + tl.cast(tap * DILATION, tl.int64) * x_stride_h * X_UNIT
+            x_mask = x_columns & ((tap_h >= 0) & (tap_h < H))
+            x = tl.load(x_tap, mask=x_mask, other=0.0).to(tl.float32)
+            totals = add_tap(totals, x, weights, tap, TAP_STEP)
+    else:
+        for k in range(K):
+            tap_h = in_h + k * DILATION
+            x_tap = x_tile + tl.cast(k * DILATION, tl.int64) * x_stride_h * X_UNIT
+            x_mask = x_columns & ((tap_h >= 0) & (tap_h < H))
+            x = tl.load(x_tap, mask=x_mask, other=0.0).to(tl.float32)
+            totals = (totals[0] + x * tl.load(w_channel + k).to(tl.float32),)
+
+    y_row = (plane.to(tl.int64) * H_OUT + row) * COLUMNS * Y_UNIT
+    y_tile = y_ptr + y_row[:, None] + column
+    y_columns = exists & (column >= 0) & (column < COLUMNS * Y_UNIT)
+    for r in tl.static_range(ROWS):
+        y_mask = y_columns & (row + r * ROW_STEP < H_OUT)
+        y_rows = y_tile + tl.cast(r * ROW_STEP, tl.int64) * COLUMNS * Y_UNIT
+        tl.store(y_rows, totals[r].to(y_ptr.dtype.element_ty), mask=y_mask)
 
 
 DTYPES = (torch.float32, torch.float16, torch.bfloat16)
+# A longer kernel is a loop with one row a program: unrolled it would be compiled for minutes.
+MOST_UNROLLED = tl.constexpr(32)
 
 
-def autocasted(x, weight, bias):
-    """The tensors as autocast would hand them to F.conv2d; outside of it as they are."""
-    device = x.device.type
-    if not torch.is_autocast_enabled(device):
-        return x, weight, bias
-    dtype = torch.get_autocast_dtype(device)
+def autocasted(dtype, *tensors):
+    """The tensors as autocast would hand them to F.conv2d."""
     # Autocast leaves integers and float64 alone: they are refused here as outside of it.
-    return [t if t is None or t.dtype not in DTYPES else t.to(dtype) for t in (x, weight, bias)]
+    return [t if t is None or t.dtype not in DTYPES else t.to(dtype) for t in tensors]
 
 
-def check_tensors(x, weight, bias):
+def layout(tensor):
+    """What a launch is planned by: all of a tensor but its values."""
+    if tensor is None:
+        return None
+    return tensor.shape, tensor.stride(), tensor.dtype, tensor.device
+
+
+def check_layouts(x, weight, bias):
     """Refuse what the kernel would compute wrongly or not at all."""
-    if x.dim() != 4:
-        raise ValueError(
-            f"the input must have 4 dimensions (N, C, H, W), not shape {tuple(x.shape)}"
-        )
-    if x.dtype not in DTYPES:
-        raise TypeError(f"the input must be float32, float16 or bfloat16, not {x.dtype}")
-    c = x.shape[1]
-    if weight.dim() != 4 or weight.shape != (c, 1, weight.shape[2], 1):
+    size, _, dtype, device = x
+    if len(size) != 4:
+        raise ValueError(f"the input must have 4 dimensions (N, C, H, W), not shape {tuple(size)}")
+    if dtype not in DTYPES:
+        raise TypeError(f"the input must be float32, float16 or bfloat16, not {dtype}")
+    c, w_size = size[1], weight[0]
+    if len(w_size) != 4 or w_size != (c, 1, w_size[2], 1):
         raise ValueError(
             f"the weight must have shape (C, 1, K, 1) with the input's {c} channels, "
-            f"not {tuple(weight.shape)}"
+            f"not {tuple(w_size)}"
         )
-    parameters = {"weight": weight}
-    if bias is not None:
-        if bias.shape != (c,):
-            raise ValueError(f"the bias must have shape ({c},), not {tuple(bias.shape)}")
-        parameters["bias"] = bias
-    for name, tensor in parameters.items():
-        if tensor.dtype != x.dtype:
-            raise TypeError(f"the {name} is {tensor.dtype}, the input {x.dtype}: both must agree")
-        if tensor.device != x.device:
-            raise ValueError(f"the {name} is on {tensor.device}, the input on {x.device}: move one")
-    if torch.is_grad_enabled() and any(t.requires_grad for t in (x, *parameters.values())):
-        raise RuntimeError("this kernel has no backward pass: call it under torch.no_grad()")
+    if bias is not None and bias[0] != (c,):
+        raise ValueError(f"the bias must have shape ({c},), not {tuple(bias[0])}")
+    for name, other in (("weight", weight), ("bias", bias)):
+        if other is not None and other[2] != dtype:
+            raise TypeError(f"the {name} is {other[2]}, the input {dtype}: both must agree")
+        if other is not None and other[3] != device:
+            raise ValueError(f"the {name} is on {other[3]}, the input on {device}: move one")
 
 
-def output_size(x, kernel_size, stride, padding, dilation):
+def output_size(h, w, kernel_size, stride, padding, dilation):
     """Height and width of the output, both at least 1."""
     for name, value, least in (
         ("kernel size", kernel_size, 1),
@@ -134,7 +174,6 @@ def output_size(x, kernel_size, stride, padding, dilation):
     ):
         if not isinstance(value, int) or value < least:
             raise ValueError(f"{name} must be one int of at least {least}, not {value!r}")
-    h, w = x.shape[2:]
     h_out = (h + 2 * padding - dilation * (kernel_size - 1) - 1) // stride + 1
     w_out = (w + 2 * padding - 1) // stride + 1
     if min(h, w, h_out, w_out) < 1:
@@ -145,20 +184,31 @@ def output_size(x, kernel_size, stride, padding, dilation):
     return h_out, w_out
 
 
-def suggests_channels_last(tensor):
-    """Whether a convolution in PyTorch would answer this tensor with a channels-last output.
+def suggests_channels_last(size, strides):
+    """Whether a convolution in PyTorch would answer such a tensor with a channels-last output.
 
     The rule of c10's is_channels_last_strides_2d, which has no name in Python. `is_contiguous`
     asks for more: it is false for a crop, whose convolution is nevertheless channels last.
     """
-    if tensor.stride(1) == 0:
+    if strides[1] == 0:
         return False
     least = 0
     for dim in (1, 3, 2, 0):
-        if tensor.stride(dim) < least or (dim == 0 and least == tensor.stride(1)):
+        if strides[dim] < least or (dim == 0 and least == strides[1]):
             return False
-        least = tensor.stride(dim) * tensor.size(dim)
+        least = strides[dim] * size[dim]
     return True
+
+
+def common_divisor(a, b):
+    while b:
+        a, b = b, a % b
+    return a
+
+
+def ceil_div(a, b):
+    """What triton.cdiv gives, which takes 2 us a call on the host."""
+    return -(-a // b)
 
 
 def hidden_unit(vector, *sizes):
@@ -175,41 +225,136 @@ def hidden_unit(vector, *sizes):
     return unit
 
 
-def ceil_div(a, b):
-    """What triton.cdiv gives, which takes 2 us a call on the host."""
-    return -(-a // b)
+def fitting_width(most, columns, padding, *sizes):
+    """The largest power of two up to `most` that divides the sizes and leaves a tenth idle at most.
+
+    A plane's groups begin at an aligned column of the input and end with the group that holds the
+    plane's last column.
+    """
+    width = most
+    while width > 1 and (
+        any(size % width != 0 for size in sizes)
+        or 9 * ceil_div(columns + -padding % width, width) * width > 10 * columns
+    ):
+        width //= 2
+    return width
 
 
-def fitting_block(size, most, least):
-    """The largest power of two up to `most` that leaves at most a fifth of its lanes idle."""
-    block = most
-    while block >= 2 * size or (block > least and 4 * ceil_div(size, block) * block > 5 * size):
-        block //= 2
-    return block
+def channels_last_tile(k, c, columns, vector):
+    """WIDTH, ROWS, BLOCK and the number of warps, as below."""
+    # Each column has weights of its own: only the rows of a thread share them.
+    width = fitting_width(vector, columns, 0, c)
+    return width, min(k + 1, 56 // width), 64, 2
 
 
-def fitting_warps(threads):
-    """The largest power of two up to 8 that leaves no lane idle, at least 1."""
-    warps = 8
-    while warps > 1 and 32 * warps > threads:
-        warps //= 2
-    return warps
+def contiguous_tile(k, columns, padding, vector, *sizes):
+    """WIDTH, ROWS, BLOCK and the number of warps, by what was fastest on an H100 at stride 1."""
+    if k > 10:  # many rows, so fewer columns: else registers leave too few warps
+        width = fitting_width(vector // 2, columns, padding, *sizes)
+        return width, min(14, k // 2 + 5), 128, 4
+    # Padding shifts the outputs against their inputs, which are what is aligned: a sector of 32
+    # bytes is written by two groups, so a program holds more of them. Halves are stored one by one.
+    most = 2 if padding > 0 and k > 5 and vector == 8 else vector
+    width = fitting_width(most, columns, padding, *sizes)
+    if padding == 0 and width > 1:
+        return width, k // 2 + 1, 64, 2
+    rows = max(4 if vector == 4 else 6, k)
+    if width == 1:
+        return width, rows, 256, 8
+    return width, rows, 256 if 2 * width * rows <= 64 else 128, 4
 
 
-def tile_shape(h_out, columns, shared_rows, vector, channels_last):
-    """BLOCK_H, BLOCK_W and the number of warps."""
-    # 256 threads of one 128-bit access a tap. Channels last, a warp spans a row of the tile and a
-    # thread owns two rows, since there each column needs weights of its own: two rows share them.
-    elements = 256 * vector * (2 if channels_last else 1)
-    widest = 32 * vector if channels_last else 512
-    # A tile at least as tall as what it shares with the next reads no input row more than twice.
-    block_h = 1
-    while block_h < min(shared_rows, 32):
-        block_h *= 2
-    block_w = fitting_block(columns, most=min(widest, elements // block_h), least=8 * vector)
-    block_h = fitting_block(h_out, most=elements // block_w, least=8)
-    num_warps = fitting_warps(block_h * block_w // vector)
-    return block_h, block_w, num_warps
+def plan(x, weight, bias, stride, padding, dilation):
+    """A launch for tensors of these layouts; raises where there is none.
+
+    Size and strides of the output, number of programs, sizes and constants of the kernel, and the
+    memory format that x must be copied to before, or None.
+    """
+    check_layouts(x, weight, bias)
+    (n, c, h, w), x_strides, dtype, _ = x
+    k = weight[0][2]
+    h_out, w_out = output_size(h, w, k, stride, padding, dilation)
+    channels_last = suggests_channels_last(*x[:2]) or suggests_channels_last(*weight[:2])
+    # Any outer strides will do, so a crop is read in place; only the innermost must be 1.
+    copy_to = None
+    if x_strides[1 if channels_last else 3] != 1:
+        copy_to = torch.channels_last if channels_last else torch.contiguous_format
+    columns, planes = (w_out * c, n) if channels_last else (w_out, n * c)
+    vector = 16 // dtype.itemsize
+
+    # Output rows so far apart share their input rows, the next one beginning `tap_step` taps later.
+    common = common_divisor(stride, dilation)
+    row_step, tap_step = dilation // common, stride // common
+    x_sizes = (w, *x_strides[:3])
+    if channels_last:
+        width, rows, block, num_warps = channels_last_tile(k, c, columns, vector)
+    elif stride > 1:
+        width, rows, block, num_warps = fitting_width(2, columns, 0), k // 2 + 1, 64, 2
+    else:
+        width, rows, block, num_warps = contiguous_tile(k, columns, padding, vector, *x_sizes)
+    alone = k > MOST_UNROLLED.value or tap_step >= k
+    rows = 1 if alone else min(rows, ceil_div(h_out, row_step))
+    # Groups begin at an aligned column of the input: many aligned loads to few unaligned stores.
+    aligned = stride == 1 and not channels_last
+    skew = -padding % width if aligned else 0
+    x_unit = hidden_unit(width, *x_sizes) if aligned else 1
+    y_unit = hidden_unit(width, columns)
+
+    groups = ceil_div(columns + skew, width)
+    programs = ceil_div(groups * planes, block) * ceil_div(h_out, rows * row_step) * row_step
+    if programs > 2**31 - 1:
+        raise ValueError(
+            f"an output of {planes} planes of {h_out} x {columns} elements is more than one launch "
+            "can cover: split the batch or the rows"
+        )
+    sizes = (
+        h,
+        w // x_unit,
+        h_out,
+        columns // y_unit,
+        groups,
+        groups * planes,
+        x_strides[0] // x_unit,
+        x_strides[1] // x_unit,
+        x_strides[2] // x_unit,
+    )
+    constants = {
+        "X_STRIDE_W": x_strides[3] if channels_last else 1,
+        "C": c,
+        "K": k,
+        "STRIDE": stride,
+        "PADDING": padding,
+        "DILATION": dilation,
+        "ROW_STEP": row_step,
+        "TAP_STEP": tap_step,
+        "CHANNELS_LAST": channels_last,
+        "BEYOND_INT32": groups * planes > 2**31 - 1 - block,
+        "SKEW": skew,
+        "X_UNIT": x_unit,
+        "Y_UNIT": y_unit,
+        "WIDTH": width,
+        "ROWS": rows,
+        "BLOCK": block,
+        "num_warps": num_warps,
+    }
+    outer = (1, w_out * c, c) if channels_last else (h_out * w_out, w_out, 1)
+    y_strides = (c * h_out * w_out, *outer)
+    return (n, c, h_out, w_out), y_strides, programs, sizes, constants, copy_to
+
+
+# A plan takes the host longer than a launch, and a program calls with few layouts.
+PLANS = {}
+MOST_PLANS = 1000
+
+
+def remembered_plan(*given):
+    key = (*given, *map(type, given))  # 1.0 equals 1, and is refused
+    found = PLANS.get(key)
+    if found is None:
+        if len(PLANS) >= MOST_PLANS:
+            PLANS.clear()
+        found = PLANS[key] = plan(*given)
+    return found
 
 
 def depthwise_conv_h(x, weight, bias, *, stride, padding, dilation):
@@ -218,69 +363,30 @@ def depthwise_conv_h(x, weight, bias, *, stride, padding, dilation):
     x is (N, C, H, W), in any memory format; the output has the format that F.conv2d would choose,
     and under autocast its dtype.
     """
-    x, weight, bias = autocasted(x, weight, bias)
-    check_tensors(x, weight, bias)
-    n, c, h, w = x.shape
-    k = weight.shape[2]
-    h_out, w_out = output_size(x, k, stride, padding, dilation)
-    if x.numel() == 0:
-        return x.new_empty((n, c, h_out, w_out))
-
-    channels_last = suggests_channels_last(x) or suggests_channels_last(weight)
-    memory_format = torch.channels_last if channels_last else torch.contiguous_format
-    # Any outer strides will do, so a crop is read in place; only the innermost must be 1.
-    if x.stride(1 if channels_last else 3) != 1:
-        x = x.contiguous(memory_format=memory_format)
-    size = (n, c, h_out, w_out)
-    y = torch.empty(size, dtype=x.dtype, device=x.device, memory_format=memory_format)
-    columns = w_out * c if channels_last else w_out
-    vector = 16 // x.element_size()
-    # Tiles begin at an aligned column of the input: K aligned loads to one unaligned store.
-    skew = -padding % vector if stride == 1 and not channels_last else 0
-    shared_rows = ceil_div(dilation * (k - 1) + 1 - stride, stride)
-    block_h, block_w, num_warps = tile_shape(
-        h_out, columns + skew, shared_rows, vector, channels_last
-    )
-    x_unit = 1
-    if stride == 1 and not channels_last:
-        x_unit = hidden_unit(vector, w, *x.stride()[:3])
-        # Below 64 bits an access saves less than it costs to bring values to where they are stored.
-        x_unit = x_unit if 2 * x_unit >= vector else 1
-    y_unit = hidden_unit(vector, columns)
-    planes = n if channels_last else n * c
-    # Planes and rows share axis 0, which alone may pass 65,535.
-    grid = (planes * ceil_div(h_out, block_h), ceil_div(columns + skew, block_w))
-    if grid[0] > 2**31 - 1 or grid[1] > 65_535:
-        raise ValueError(
-            f"an output of {planes} planes of {h_out} x {columns} elements is more than one launch "
-            "can cover: split the batch or the rows"
-        )
+    device = x.device.type
+    if torch.is_autocast_enabled(device):
+        x, weight, bias = autocasted(torch.get_autocast_dtype(device), x, weight, bias)
+    if torch.is_grad_enabled() and any(
+        t is not None and t.requires_grad for t in (x, weight, bias)
+    ):
+        raise RuntimeError("this kernel has no backward pass: call it under torch.no_grad()")
+    planned = plan if torch.compiler.is_compiling() else remembered_plan
+    given = (layout(weight), layout(bias), stride, padding, dilation)
+    size, strides, programs, sizes, constants, copy_to = planned(layout(x), *given)
+    if copy_to is not None:
+        x = x.contiguous(memory_format=copy_to)
+        size, strides, programs, sizes, constants, _ = planned(layout(x), *given)
+    y = torch.empty_strided(size, strides, dtype=x.dtype, device=x.device)
+    if y.numel() == 0:
+        return y
     with torch.cuda.device(x.get_device()):  # Triton launches on the current device
-        depthwise_conv_h_kernel[grid](
+        depthwise_conv_h_kernel[(programs,)](
             x,
             weight.contiguous(),
             bias if bias is None else bias.contiguous(),
             y,
-            h,
-            w // x_unit,
-            h_out,
-            columns // y_unit,
-            x.stride(0) // x_unit,
-            x.stride(1) // x_unit,
-            x.stride(2) // x_unit,
-            X_STRIDE_W=x.stride(3) if channels_last else 1,
-            C=c,
-            K=k,
-            STRIDE=stride,
-            PADDING=padding,
-            DILATION=dilation,
-            CHANNELS_LAST=channels_last,
-            SKEW=skew,
-            X_UNIT=x_unit,
-            Y_UNIT=y_unit,
-            BLOCK_H=block_h,
-            BLOCK_W=block_w,
-            num_warps=num_warps,
+            *sizes,
+            **constants,
         )
     return y
 

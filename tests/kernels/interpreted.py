@@ -70,17 +70,55 @@ def case_a_channels_last_input_beyond_2_31_elements():
 
 
 def case_an_output_beyond_2_31_elements():
-    # The corners of 3 planes of 32 rows of 2^26 columns: all else lies beyond the grid.
-    columns, block = 2**26, 16
-    x, y = torch.randn(3, 1, 32, block).half(), sparse((3, 32, columns), (32 * columns, columns, 1))
-    constants = {"X_STRIDE_W": 1, "C": 1, "K": 1, "STRIDE": 1, "PADDING": 0, "DILATION": 1}
-    tile = {"CHANNELS_LAST": False, "SKEW": 0, "BLOCK_H": 32, "BLOCK_W": block}
-    tile |= {"X_UNIT": 1, "Y_UNIT": 8}
-    sizes, strides = (32, block, 32, columns // 8), x.stride()[:3]
-    KERNEL.depthwise_conv_h_kernel[(3, 1)](
-        x, torch.ones(1).half(), None, y, *sizes, *strides, **constants, **tile
+    # One program's rows, 2^25 apart, of two planes: what lies between them is other programs'.
+    apart, rows, columns = 2**25, 8, 16
+    h_out = rows * apart
+    y = sparse((2, h_out, columns), (h_out * columns, columns, 1))
+    x = torch.randn(2, columns).half()
+    sizes = (h_out, columns, h_out, columns, 4, 8, columns, columns, 0)  # all rows of x are one
+    KERNEL.depthwise_conv_h_kernel[(1,)](
+        x,
+        torch.ones(1).half(),
+        None,
+        y,
+        *sizes,
+        X_STRIDE_W=1,
+        C=1,
+        K=1,
+        STRIDE=1,
+        PADDING=0,
+        DILATION=apart,
+        ROW_STEP=apart,
+        TAP_STEP=1,
+        CHANNELS_LAST=False,
+        BEYOND_INT32=False,
+        SKEW=0,
+        X_UNIT=1,
+        Y_UNIT=1,
+        WIDTH=4,
+        ROWS=rows,
+        BLOCK=8,
     )
-    assert y[:, :, :block].equal(x[:, 0])
+    assert y[:, ::apart].equal(x[:, None].expand(2, rows, columns))
+
+
+def case_long_kernels_and_steps_of_every_kind():
+    # A loop of taps, rows that share taps 1, 2 or 3 steps apart, and rows that share none.
+    for k, stride, dilation in ((33, 1, 2), (9, 1, 3), (9, 2, 2), (9, 3, 1), (7, 2, 3), (2, 3, 1)):
+        x, weight = torch.randn(2, 3, 81, 9), torch.randn(3, 1, k, 1)
+        given = {"stride": stride, "padding": 4, "dilation": dilation}
+        torch.testing.assert_close(
+            convolution(x, weight, **given), F.conv2d(x, weight, groups=3, **given)
+        )
+
+
+def case_a_value_that_is_not_finite_stays_within_its_window():
+    x, weight = torch.randn(1, 2, 40, 8), torch.zeros(2, 1, 7, 1)
+    weight[:, :, 3] = 1.0
+    for value in (float("inf"), float("nan")):
+        x[0, 0, 20, 3] = value
+        theirs = F.conv2d(x, weight, padding=3, groups=2)
+        torch.testing.assert_close(convolution(x, weight, padding=3), theirs, equal_nan=True)
 
 
 def case_without_gradients_parameters_may_want_them():

@@ -105,7 +105,7 @@ def test_every_competitor_is_timed_and_agrees(dry):
     assert len(rows) == 4
     for row in rows:
         assert row["failed"] == {}
-        assert {"kernel", "cudnn", "seed", "copy"} <= set(row["ns"])
+        assert {"kernel", "cudnn", "seed", "copy", "stream"} <= set(row["ns"])
         assert all(ns > 0 for ns in row["ns"].values())
 
 
@@ -175,7 +175,7 @@ def test_the_table():
         Row(
             case=FLAGSHIP.name,
             device="H100",
-            ns={"kernel": 400e3, "cudnn": 1600e3, "seed": 800e3, "copy": 360e3},
+            ns={"kernel": 400e3, "cudnn": 1600e3, "seed": 800e3, "copy": 380e3, "stream": 360e3},
         ),
         Row(
             case=BASE.name,
@@ -190,6 +190,7 @@ def test_the_table():
     assert "- 1.41 times as fast as cuDNN over 2 (least 0.50)" in text
     assert f"- {BASE.name}: 2.00 times the time of cuDNN" in text
     assert f"- {BASE.name}, seed: it fell" in text
+    assert f"below 93% of a copy:\n\n- {FLAGSHIP.name}: 90.0%" in text
 
 
 def test_a_table_of_failures_alone():
@@ -218,7 +219,7 @@ def test_the_model_knows_when_rows_are_fetched_anew():
 
 def test_compiled_figures_of_a_case():
     (line,) = lines([FLAGSHIP], "sm_89")
-    assert line.startswith(f"| {FLAGSHIP.name} | 256 | ")
+    assert line.startswith(f"| {FLAGSHIP.name} | 64 | ")
     assert " | 0 | 128 / 128 | " in line
 
 

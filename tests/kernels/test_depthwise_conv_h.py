@@ -47,16 +47,49 @@ def test_in_the_interpreter(interpreted, name):
     assert name in interpreted.stdout.split(), (interpreted.returncode, interpreted.stderr)
 
 
-def test_tiles_fit(kernel):
-    for size in (1, 2, 7, 8, 9, 28, 130, 510, 519, 2046):
-        for most, least in ((512, 32), (64, 8), (16, 32)):
-            block = kernel.fitting_block(size, most, least)
-            assert block & (block - 1) == 0
-            assert 1 <= block <= most
-            covered = kernel.ceil_div(size, block) * block
-            assert size <= covered < size + block
-            assert covered <= 1.25 * size or block <= least
-    assert [kernel.fitting_warps(threads) for threads in (1, 63, 64, 255, 4096)] == [1, 1, 2, 4, 8]
+def test_groups_leave_few_lanes_idle(kernel):
+    for columns in (1, 2, 7, 8, 9, 28, 130, 510, 519, 2046):
+        for padding in (0, 1, 3):
+            width = kernel.fitting_width(8, columns, padding)
+            skew = -padding % width
+            covered = kernel.ceil_div(columns + skew, width) * width
+            assert columns + skew <= covered < columns + skew + width
+            assert width == 1 or covered <= columns / 0.9
+    assert kernel.fitting_width(4, 510, 0, 512, 2**18) == 4
+    assert kernel.fitting_width(4, 509, 0, 511, 511**2) == 1
+    assert kernel.fitting_width(8, 54, 0, 56, 24) == 8
+
+
+def test_no_tile_asks_for_more_sums_than_registers_hold(kernel):
+    for k in range(1, 33):
+        for vector in (4, 8):
+            for padding in (0, 3):
+                for w in (7, 14, 28, 60, 512):
+                    sizes = (vector, w, w * 64)
+                    tile = kernel.contiguous_tile(k, w, padding, *sizes)
+                    threads = 32 * tile.warps
+                    assert tile.block % threads == 0
+                    assert tile.width * tile.rows * tile.block // threads <= 64
+        tile = kernel.channels_last_tile(k, 64, 512, 8)
+        assert tile.width * tile.rows * tile.block // (32 * tile.warps) <= 64
+
+
+def test_a_plan_is_made_once_and_only_for_ints(kernel, monkeypatch):
+    made = []
+    plan = kernel.plan
+    monkeypatch.setattr(kernel, "PLANS", {})
+    monkeypatch.setattr(kernel, "MOST_PLANS", 2)
+    monkeypatch.setattr(kernel, "plan", lambda *given: made.append(given) or plan(*given))
+    layouts = kernel.layout(torch.zeros(1, 8, 16, 16)), kernel.layout(torch.zeros(8, 1, 3, 1)), None
+    first = [kernel.remembered_plan(*layouts, 1, 0, 1) for _ in range(3)]
+    assert len(made) == 1
+    assert first[0] is first[1] is first[2]
+    assert kernel.remembered_plan(*layouts, 1, 1, 1) != first[0]
+    for wrong in (1.0, "1", None):
+        with pytest.raises(ValueError, match="stride must be one int"):
+            kernel.remembered_plan(*layouts, wrong, 0, 1)
+    kernel.remembered_plan(*layouts, 1, 0, 2)
+    assert len(kernel.PLANS) == 1
 
 
 @pytest.mark.parametrize(
@@ -79,7 +112,7 @@ def test_a_gradient_is_refused_before_anything_runs(kernel, wanting):
 
 def test_more_planes_than_a_grid_holds_are_refused(kernel, monkeypatch):
     monkeypatch.setattr(torch, "is_autocast_enabled", lambda _: False)  # knows no meta tensors
-    x = torch.empty(1, 1, 1, 1, device="meta").expand(2**31, 1, 1, 1)
+    x = torch.empty(1, 1, 1, 1, device="meta").expand(2**40, 1, 1, 1)
     weight = torch.empty(1, 1, 1, 1, device="meta")
     with pytest.raises(ValueError, match="split the batch or the rows"):
         kernel.depthwise_conv_h(x, weight, None, stride=1, padding=0, dilation=1)
@@ -109,22 +142,26 @@ def test_dynamo_traces_a_whole_call_into_one_graph(kernel, monkeypatch, dynamic,
         assert len(calls) == 1
 
 
-# What a launch fixes at compile time: sizes of 1, sizes that 16 divides, layouts, dtypes.
+WIDEST = (128, 128)
+# What a launch fixes at compile time: sizes of 1, sizes that 16 divides, layouts, dtypes. Widest
+# global load and store in bits; None where nothing is aligned.
 COMPILED = {
-    "flagship": ({}, "float32", "contiguous"),
+    "flagship": ({}, "float32", WIDEST),
     "one_value": ({"batch_size": 1, "in_channels": 1, "height": 3, "width": 1}, "float32", None),
     "one_column": ({"width": 1}, "float32", None),
-    "kernel_31": ({"kernel_size": 31}, "float32", "contiguous"),
-    "half": ({}, "float16", "contiguous"),
-    "bias_and_dilation": ({"bias": True, "dilation": 4}, "bfloat16", "contiguous"),
-    "channels_last": ({"in_channels": 64, "padding": 1}, "float32", "channels_last"),
-    "padded": ({"kernel_size": 7, "padding": 3}, "float32", "loads only"),
-    "width_28": ({"width": 28}, "float32", "contiguous"),
-    "half_width_56": ({"width": 56}, "float16", "contiguous"),
-    "padded_width_28": ({"width": 28, "padding": 2}, "float32", "loads only"),
-    "padded_to_260": ({"width": 252, "stride": 2, "padding": 2}, "float32", "stores only"),
-    "strided": ({"stride": 2}, "float32", "stores only"),
+    "kernel_15": ({"kernel_size": 15}, "float32", (64, 64)),  # more rows, so fewer columns
+    "half": ({}, "float16", WIDEST),
+    "bias_and_dilation": ({"bias": True, "dilation": 4}, "bfloat16", WIDEST),
+    "channels_last": ({"in_channels": 64, "padding": 1}, "float32", WIDEST),
+    "padded": ({"kernel_size": 7, "padding": 3}, "float32", (128, 32)),
+    "padded_by_4": ({"kernel_size": 9, "padding": 4}, "float32", WIDEST),
+    "width_28": ({"width": 28}, "float32", WIDEST),
+    "half_width_56": ({"width": 56}, "float16", WIDEST),
+    "padded_width_28": ({"width": 28, "padding": 2}, "float32", (64, 64)),
+    "padded_to_260": ({"width": 252, "stride": 2, "padding": 2}, "float32", (32, 64)),
+    "strided": ({"stride": 2}, "float32", (32, 64)),
 }
+FULL = ("flagship", "one_value", "one_column", "strided")
 
 
 @pytest.fixture(scope="module")
@@ -134,9 +171,9 @@ def compiled():
             name=name,
             constants=constants,
             dtype=dtype,
-            memory_format="channels_last" if wide == "channels_last" else "contiguous",
+            memory_format="channels_last" if name == "channels_last" else "contiguous",
         )
-        for name, (constants, dtype, wide) in COMPILED.items()
+        for name, (constants, dtype, _) in COMPILED.items()
     ]
     return static.analyse(load_folder(FOLDER), workloads, target="sm_89", timeout_s=120.0)
 
@@ -144,9 +181,9 @@ def compiled():
 @pytest.mark.parametrize("name", COMPILED)
 def test_compiled_for_an_rtx_4090(compiled, name):
     (launch,) = compiled[name].static.launches
-    wide = COMPILED[name][2]
+    bits = COMPILED[name][2]
     assert launch.stack_bytes == launch.local_bytes == 0
-    if wide:
-        assert launch.theoretical_occupancy_pct > 80
-        assert (launch.widest_global_load_bits == 128) == (wide != "stores only")
-        assert (launch.widest_global_store_bits == 128) == (wide != "loads only")
+    # Rows that share what they load keep sums in registers, which is what limits occupancy.
+    assert launch.theoretical_occupancy_pct > (80 if name in FULL else 24)
+    if bits:
+        assert (launch.widest_global_load_bits, launch.widest_global_store_bits) == bits

@@ -66,6 +66,15 @@ def test_a_weight_beyond_2_31_elements(kernel):
     torch.testing.assert_close(y[0, last, 0, 0].float(), theirs, rtol=1e-2, atol=2e-2)
 
 
+def test_more_groups_of_columns_than_an_int32_counts(kernel):
+    needs(20)
+    x = torch.randn(2**31 + 500, 1, 1, 1, dtype=torch.float16, device="cuda")
+    weight = torch.full((1, 1, 1, 1), 2.0, dtype=torch.float16, device="cuda")
+    y = convolution(kernel, x, weight)
+    for part in (slice(0, 1000), slice(-1000, None)):
+        assert y[part].equal(2 * x[part])
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")  # what its compiler imports
 @pytest.mark.parametrize("dynamic", [False, True])
 def test_torch_compile_takes_it_whole(kernel, dynamic):

@@ -67,11 +67,12 @@ def test_no_tile_asks_for_more_sums_than_registers_hold(kernel):
                 for w in (7, 14, 28, 60, 512):
                     sizes = (vector, w, w * 64)
                     tile = kernel.contiguous_tile(k, w, padding, *sizes)
-                    threads = 32 * tile.warps
-                    assert tile.block % threads == 0
-                    assert tile.width * tile.rows * tile.block // threads <= 64
-        tile = kernel.channels_last_tile(k, 64, 512, 8)
-        assert tile.width * tile.rows * tile.block // (32 * tile.warps) <= 64
+                    width, rows, block, warps = tile
+                    threads = 32 * warps
+                    assert block % threads == 0
+                    assert width * rows * block // threads <= 64
+        width, rows, block, warps = kernel.channels_last_tile(k, 64, 512, 8)
+        assert width * rows * block // (32 * warps) <= 64
 
 
 def test_a_plan_is_made_once_and_only_for_ints(kernel, monkeypatch):

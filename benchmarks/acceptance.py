@@ -28,8 +28,8 @@ STEP_LINE = re.compile(r"\[\s*([0-9.]+) s\] (.*)")
 # Planted changes are checked with one benchmarked workload and few tested ones.
 KEPT_WORKLOADS = ("flagship", "odd_sizes", "bias")
 
-TAP = "        acc += x * tl.load(w_channel + k).to(tl.float32)\n"
-ADD_BIAS = "    if b_ptr is not None:\n"
+TAP = "weights += (tl.load(w_channel + k)"
+STORED = "totals[r].to("
 # Half of the GPU's time goes to another program, which begins once the gate has found the GPU idle.
 LOAD = """
 import time, torch
@@ -44,8 +44,9 @@ while True:
 
 
 def useless_work(times: int) -> str:
-    """Adds 2^-(200 + |acc|) again and again: zero in float32, which no compiler knows."""
-    return f"    for _ in tl.static_range({times}):\n        acc += tl.exp2(-tl.abs(acc) - 200.0)\n"
+    """A row's total and as many summands: zero in float32, which no compiler knows."""
+    summands = (f" + tl.exp2(-tl.abs(totals[r]) - {200 + n}.0)" for n in range(times))
+    return f"(totals[r]{''.join(summands)}).to("
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,8 +78,8 @@ PLANTS = (
 )
 HIDDEN_WORK = Plant(
     name="useless arithmetic removed, runtime unchanged",
-    old=ADD_BIAS,
-    new=useless_work(4) + ADD_BIAS,
+    old=STORED,
+    new=useless_work(4),
     exit_code=3,
     says="trade_off",
 )

@@ -6,9 +6,10 @@ What they cost is measured, never assumed.
 from __future__ import annotations
 
 PROGRAM = "tl.program_id(0)"
-GRID = "    grid = (planes * ceil_div(h_out, block_h), ceil_div(columns + skew, block_w))\n"
+GRID = "[(programs,)]"
 FIRST_LINE = "    # Vertical neighbours have consecutive ids"
-ADD_BIAS = "    if b_ptr is not None:\n"
+KERNEL = "@triton.jit\ndef depthwise_conv_h_kernel("
+STORED = "totals[r].to("
 
 
 def slower(source: str, share: int) -> str:
@@ -20,7 +21,7 @@ def slower(source: str, share: int) -> str:
     planted = source.replace(PROGRAM, "program").replace(
         FIRST_LINE, f"    program = {PROGRAM} % ({own})\n{FIRST_LINE}"
     )
-    return planted.replace(GRID, f"{GRID}    grid = (grid[0] + grid[0] // {share}, grid[1])\n")
+    return planted.replace(GRID, f"[(programs + programs // {share},)]")
 
 
 def busier(source: str, times: int) -> str:
@@ -28,8 +29,13 @@ def busier(source: str, times: int) -> str:
 
     For grids of less than one wave, where one more program costs as much as many.
     """
-    assert source.count(ADD_BIAS) == 1
-    work = (
-        f"    for _ in tl.static_range({times}):\n        acc += tl.where(acc == 3e38, 1.0, 0.0)\n"
+    assert source.count(KERNEL) == 1
+    assert source.count(STORED) == 1
+    compare = (
+        "@triton.jit\ndef compared(total):\n"
+        f"    for _ in tl.static_range({times}):\n"
+        "        total += tl.where(total == 3e38, 1.0, 0.0)\n"
+        "    return total\n\n\n"
     )
-    return source.replace(ADD_BIAS, work + ADD_BIAS)
+    planted = source.replace(KERNEL, compare + KERNEL)
+    return planted.replace(STORED, "compared(totals[r]).to(")

@@ -3,8 +3,8 @@
 `python -m benchmarks.pool OUT.jsonl.gz MACHINE PROCESSES PLANTED SECONDS` on a machine with a GPU:
 for each benchmarked workload PROCESSES fresh processes of the kernel as it is and PLANTED of each
 slowed-down one, in random order, one JSON line each (see `benchmarks/judge_pool.py`). It stops
-after SECONDS; arms are named by their true size, measured at the end. Which planted change slows
-the small workload by about WANTED is tried first.
+after SECONDS; arms are named by their true size, measured at the end. Which planted changes slow
+a workload by about WANTED is tried first.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import time
 from functools import partial
 from pathlib import Path
 from statistics import fmean, median
+from typing import TYPE_CHECKING
 
 from benchmarks.planted import busier, slower
 from gate import processes, timing_worker
@@ -26,13 +27,16 @@ from gate.kernels import KernelFolder, load_folder
 from gate.sampling import Lost, Order, TimedProcess
 from gate.timing import Worker
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 SIZES = {"flagship": "large", "medium": "medium", "small": "small"}
 PLANTED = {
-    "flagship": {f"1/{share}": partial(slower, share=share) for share in (50, 100)},
-    "medium": {f"1/{share}": partial(slower, share=share) for share in (24, 110)},
-    "small": {f"{times} more": partial(busier, times=times) for times in (1, 2, 3, 4, 6, 9)},
+    "flagship": {f"1/{share}": partial(slower, share=share) for share in (48, 90)},
+    "medium": {f"1 of {share}": partial(slower, share=share) for share in (6, 10, 16, 24, 40, 64)},
+    "small": {f"{times} more": partial(busier, times=times) for times in (4, 8, 16, 32, 64, 128)},
 }
-WANTED, TRIES = {"small": 0.05}, 3
+WANTED, TRIES = {"medium": (0.022, 0.011), "small": (0.05,)}, 3
 UNCHANGED = "A"
 
 
@@ -58,9 +62,12 @@ def main(out: Path, machine: str, count: int, planted: int, seconds: float) -> N
             )
             orders = shuffled_orders(worker, count, planted)
             taken = []
+            seconds_of: dict[str, list[float]] = {}
             while orders and time.monotonic() - started < seconds:
-                order = orders.pop()
+                order, began = orders.pop(), time.monotonic()
                 taken.append((order, worker.take(order)))
+                seconds_of.setdefault(order.workload, []).append(time.monotonic() - began)
+    print({name: f"{fmean(each):.2f} s a process" for name, each in seconds_of.items()})
     write(out, machine, gpu.name, taken)
     print(f"{len(taken)} processes in {time.monotonic() - started:.0f} s, {len(orders)} left out")
 
@@ -78,8 +85,8 @@ def plant_all(scratch: Path, folder: KernelFolder) -> dict[str, Path]:
 
 def shuffled_orders(worker: Worker, count: int, planted: int) -> list[Order]:
     arms = {workload: list(plants) for workload, plants in PLANTED.items()}
-    for workload, size in WANTED.items():
-        arms[workload] = [nearest(worker, workload, size)]
+    for workload, sizes in WANTED.items():
+        arms[workload] = nearest(worker, workload, sizes)
     orders = [
         Order(workload=workload, arm=arm, method="cuda_graph")
         for workload, mine in arms.items()
@@ -90,15 +97,16 @@ def shuffled_orders(worker: Worker, count: int, planted: int) -> list[Order]:
     return orders
 
 
-def nearest(worker: Worker, workload: str, size: float) -> str:
-    """The planted change that slows `workload` by about `size`, by a few processes each."""
+def nearest(worker: Worker, workload: str, sizes: Sequence[float]) -> list[str]:
+    """The planted changes that slow `workload` by about `sizes`, by a few processes each."""
     middle = {}
     for arm in (UNCHANGED, *PLANTED[workload]):
         order = Order(workload=workload, arm=arm, method="cuda_graph")
         middle[arm] = median(forward(worker.take(order)) for _ in range(TRIES))
     own = middle.pop(UNCHANGED)
-    print({arm: f"{ns / own - 1:+.2%}" for arm, ns in middle.items()})
-    return min(middle, key=lambda arm: abs(middle[arm] / own - 1 - size))
+    slowed = {arm: ns / own - 1 for arm, ns in middle.items()}
+    print({arm: f"{change:+.2%}" for arm, change in slowed.items()})
+    return sorted({min(slowed, key=lambda arm: abs(slowed[arm] - size)) for size in sizes})
 
 
 def write(

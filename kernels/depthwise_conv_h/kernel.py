@@ -129,10 +129,11 @@ DTYPES = (torch.float32, torch.float16, torch.bfloat16)
 MOST_UNROLLED = tl.constexpr(32)
 
 
-def autocasted(dtype, *tensors):
+def autocasted(x, *parameters):
     """The tensors as autocast would hand them to F.conv2d."""
+    dtype = torch.get_autocast_dtype(x.device.type)
     # Autocast leaves integers and float64 alone: they are refused here as outside of it.
-    return [t if t is None or t.dtype not in DTYPES else t.to(dtype) for t in tensors]
+    return [t if t is None or t.dtype not in DTYPES else t.to(dtype) for t in (x, *parameters)]
 
 
 def layout(tensor):
@@ -348,7 +349,7 @@ MOST_PLANS = 1000
 
 
 def remembered_plan(*given):
-    key = (*given, *map(type, given))  # 1.0 equals 1, and is refused
+    key = (*given, *map(type, given[3:]))  # 1.0 equals 1, and is refused
     found = PLANS.get(key)
     if found is None:
         if len(PLANS) >= MOST_PLANS:
@@ -363,9 +364,13 @@ def depthwise_conv_h(x, weight, bias, *, stride, padding, dilation):
     x is (N, C, H, W), in any memory format; the output has the format that F.conv2d would choose,
     and under autocast its dtype.
     """
-    device = x.device.type
-    if torch.is_autocast_enabled(device):
-        x, weight, bias = autocasted(torch.get_autocast_dtype(device), x, weight, bias)
+    if x.is_cuda and x.get_device() != torch.cuda.current_device():
+        with torch.cuda.device(x.get_device()):  # Triton launches on the current one
+            return depthwise_conv_h(
+                x, weight, bias, stride=stride, padding=padding, dilation=dilation
+            )
+    if torch.is_autocast_enabled("cuda" if x.is_cuda else "cpu"):
+        x, weight, bias = autocasted(x, weight, bias)
     if torch.is_grad_enabled() and any(
         t is not None and t.requires_grad for t in (x, weight, bias)
     ):
@@ -376,10 +381,8 @@ def depthwise_conv_h(x, weight, bias, *, stride, padding, dilation):
     if copy_to is not None:
         x = x.contiguous(memory_format=copy_to)
         size, strides, programs, sizes, constants, _ = planned(layout(x), *given)
-    y = torch.empty_strided(size, strides, dtype=x.dtype, device=x.device)
-    if y.numel() == 0:
-        return y
-    with torch.cuda.device(x.get_device()):  # Triton launches on the current device
+    y = x.new_empty_strided(size, strides)
+    if programs > 0:
         depthwise_conv_h_kernel[(programs,)](
             x,
             weight.contiguous(),

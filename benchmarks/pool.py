@@ -1,14 +1,15 @@
 """Collects fresh-process timings of the first kernel, with and without planted slowdowns.
 
-`python -m benchmarks.pool OUT.jsonl.gz MACHINE PROCESSES PLANTED SECONDS` on a machine with a GPU:
-for each benchmarked workload PROCESSES fresh processes of the kernel as it is and PLANTED of each
-slowed-down one, in random order, one JSON line each (see `benchmarks/judge_pool.py`). It stops
-after SECONDS; arms are named by their true size, measured at the end. Which planted changes slow
-a workload by about WANTED is tried first.
+`python -m benchmarks.pool OUT.jsonl.gz MACHINE PROCESSES PLANTED SECONDS [WORKLOAD...]` on a
+machine with a GPU: for each benchmarked workload, or those named, PROCESSES fresh processes of the
+kernel as it is and PLANTED of each slowed-down one, in random order, one JSON line each (see
+`benchmarks/judge_pool.py`). It stops after SECONDS; arms are named by their true size, measured at
+the end. Which planted changes slow a workload by about WANTED is tried first.
 """
 
 from __future__ import annotations
 
+import argparse
 import gzip
 import json
 import random
@@ -36,11 +37,12 @@ PLANTED = {
     "medium": {f"1 of {share}": partial(slower, share=share) for share in (6, 10, 16, 24, 40, 64)},
     "small": {f"{times} more": partial(busier, times=times) for times in (4, 8, 16, 32, 64, 128)},
 }
-WANTED, TRIES = {"medium": (0.022, 0.011), "small": (0.05,)}, 3
+WANTED, TRIES = {"medium": (0.022, 0.011), "small": (0.05,)}, 2
 UNCHANGED = "A"
 
 
-def main(out: Path, machine: str, count: int, planted: int, seconds: float) -> None:
+def main(argv: Sequence[str] | None = None) -> None:
+    given = parse(argv)
     started, gpu = time.monotonic(), find_gpu()
     folder = load_folder(Path("kernels/depthwise_conv_h"))
     workloads = {w.name: w for w in folder.workloads if w.benchmark}
@@ -60,15 +62,15 @@ def main(out: Path, machine: str, count: int, planted: int, seconds: float) -> N
                 workloads=workloads,
                 seed=random.randrange(2**31),
             )
-            orders = shuffled_orders(worker, count, planted)
+            orders = shuffled_orders(worker, given.names or list(SIZES), given.count, given.planted)
             taken = []
             seconds_of: dict[str, list[float]] = {}
-            while orders and time.monotonic() - started < seconds:
+            while orders and time.monotonic() - started < given.seconds:
                 order, began = orders.pop(), time.monotonic()
                 taken.append((order, worker.take(order)))
                 seconds_of.setdefault(order.workload, []).append(time.monotonic() - began)
     print({name: f"{fmean(each):.2f} s a process" for name, each in seconds_of.items()})
-    write(out, machine, gpu.name, taken)
+    write(given.out, given.machine, gpu.name, taken)
     print(f"{len(taken)} processes in {time.monotonic() - started:.0f} s, {len(orders)} left out")
 
 
@@ -83,10 +85,10 @@ def plant_all(scratch: Path, folder: KernelFolder) -> dict[str, Path]:
     return folders
 
 
-def shuffled_orders(worker: Worker, count: int, planted: int) -> list[Order]:
-    arms = {workload: list(plants) for workload, plants in PLANTED.items()}
-    for workload, sizes in WANTED.items():
-        arms[workload] = nearest(worker, workload, sizes)
+def shuffled_orders(worker: Worker, names: Sequence[str], count: int, planted: int) -> list[Order]:
+    arms = {name: list(PLANTED[name]) if planted else [] for name in names}
+    for name in {*WANTED} & {*names} if planted else ():
+        arms[name] = nearest(worker, name, WANTED[name])
     orders = [
         Order(workload=workload, arm=arm, method="cuda_graph")
         for workload, mine in arms.items()
@@ -145,6 +147,16 @@ def forward(process: TimedProcess) -> float:
     return process.medians_ns["forward"]
 
 
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.pool")
+    parser.add_argument("out", type=Path, help="gzipped JSON lines")
+    parser.add_argument("machine", help="a name for this machine")
+    parser.add_argument("count", type=int, help="processes of the kernel as it is")
+    parser.add_argument("planted", type=int, help="processes of each slowed-down kernel")
+    parser.add_argument("seconds", type=float, help="begin no process after these")
+    parser.add_argument("names", nargs="*", metavar="workload", help="all unless named")
+    return parser.parse_args(argv)
+
+
 if __name__ == "__main__":
-    file, label, processes_each, planted_each, limit = sys.argv[1:]
-    main(Path(file), label, int(processes_each), int(planted_each), float(limit))
+    main()

@@ -364,7 +364,8 @@ def depthwise_conv_h(x, weight, bias, *, stride, padding, dilation):
     x is (N, C, H, W), in any memory format; the output has the format that F.conv2d would choose,
     and under autocast its dtype.
     """
-    if x.is_cuda and x.get_device() != torch.cuda.current_device():
+    compiling = torch.compiler.is_compiling()  # then the compiler sees to the device
+    if x.is_cuda and not compiling and x.get_device() != torch.cuda.current_device():
         with torch.cuda.device(x.get_device()):  # Triton launches on the current one
             return depthwise_conv_h(
                 x, weight, bias, stride=stride, padding=padding, dilation=dilation
@@ -375,7 +376,7 @@ def depthwise_conv_h(x, weight, bias, *, stride, padding, dilation):
         t is not None and t.requires_grad for t in (x, weight, bias)
     ):
         raise RuntimeError("this kernel has no backward pass: call it under torch.no_grad()")
-    planned = plan if torch.compiler.is_compiling() else remembered_plan
+    planned = plan if compiling else remembered_plan
     given = (layout(weight), layout(bias), stride, padding, dilation)
     size, strides, programs, sizes, constants, copy_to = planned(layout(x), *given)
     if copy_to is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 # Processes in all after each look. Against twenty stored ones that spread as much, half-widths fall
 # from 2.2 deviations over 1.8, 1.6 and 1.3 to 1.05. Where the first look's or the second's spread
-# more than the stored ones, these are 8 to 13 and 2.6 to 3.2 of their own deviations: so few know
+# more than twice as much, these are 8 to 13 and 2.6 to 3.2 of their own deviations: so few know
 # little of their noise. A quiet workload is decided by the first look.
 LOOKS = (3, 5, 8, 12, 20)
 ERROR = 0.01

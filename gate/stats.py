@@ -16,6 +16,9 @@ MOST_PROCESSES = 100
 # A candidate's processes are few where the baseline has more than so many times as many; more of
 # them know their noise well enough by themselves.
 FEW = 3
+# They pass for as steady as the baseline up to so many times its deviation; of sessions that are,
+# one in thirty shows more in its first three processes.
+STEADY = 2.0
 # Bisection halves an interval of width 2^10 until it is below double precision.
 _BISECTIONS = 80
 _WIDEST_QUANTILE = 1024.0
@@ -56,7 +59,7 @@ def log_ratio_to_stored(
 ) -> Interval:
     """The same, where few processes may borrow the noise that a larger baseline knows.
 
-    Few that spread no more than the baseline did have its variance, with its degrees of freedom;
+    Few that are about as steady as the baseline have its variance, with its degrees of freedom;
     for all others Welch's interval stays. It would be 8 deviations wide for three processes, since
     these know so little of their noise; and were they pooled with the baseline's, noisy ones would
     pass for as steady as these.
@@ -100,8 +103,8 @@ def _half_to_stored(
 ) -> float:
     """The half-width by the baseline's variance alone, or Welch's."""
     (base, cand), (stored, count) = variances, counts
-    # Without room for rounding, what spreads just as much would be judged by its unit.
-    if count * FEW >= stored or cand > base * (1 + _ROUNDING):
+    # Without room for rounding, what spreads just so much would be judged by its unit.
+    if count * FEW >= stored or cand > STEADY**2 * base * (1 + _ROUNDING):
         return _welch(variances, counts, confidence)
     error = math.sqrt(base / stored + base / count)
     return student_quantile(0.5 + confidence / 2, stored - 1) * error

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gate.stats import (
+    STEADY,
     log_deviation,
     log_ratio,
     log_ratio_to_stored,
@@ -51,7 +52,7 @@ def test_variances_need_not_be_equal():
 
 STORED = [math.exp(x) for x in (1, 2, 3, 4, 5) * 2]  # a variance of 20 / 9
 QUIET = [math.exp(x) for x in (10, 11, 12)]
-WILD = [math.exp(x) for x in (10, 12, 14)]
+WILD = [math.exp(x) for x in (10, 13.5, 17)]
 
 
 def half_width(interval):
@@ -75,8 +76,8 @@ def test_processes_that_spread_more_or_are_not_few_answer_for_their_own_noise(ca
 def test_what_spreads_just_as_much_is_judged_alike_in_every_unit(scale):
     far, near = 0.01, 0.01 / math.sqrt(2)
     stored = [math.exp(x) for x in [far, -far] * 4 + [near, -near]]
-    cand = [math.exp(x) for x in (far, 0, -far)]
-    assert log_deviation(stored) == pytest.approx(log_deviation(cand))
+    cand = [math.exp(STEADY * x) for x in (far, 0, -far)]
+    assert STEADY * log_deviation(stored) == pytest.approx(log_deviation(cand))
     plain = log_ratio_to_stored(stored, cand, confidence=0.99)
     scaled = log_ratio_to_stored(
         [v * scale for v in stored], [v * scale for v in cand], confidence=0.99

@@ -32,9 +32,10 @@ if TYPE_CHECKING:
 WARM_SECONDS = 0.1
 MAX_WARM_SECONDS = 1.5
 STEADY = 0.01
-# Rounds differ in their inputs; the samples of one follow each other without a gap.
+# Rounds differ in their inputs; the samples of one follow each other without a gap, and are so much
+# alike that four are hardly better than two (benchmarks/RESULTS.md).
 ROUNDS = 3
-SAMPLES_A_ROUND = 4
+SAMPLES_A_ROUND = 2
 # A forward call of a second has to do with fewer.
 ROUND_SECONDS = 1.0
 # One replay of a batch should be long against the events' resolution and short against a budget.

@@ -241,15 +241,14 @@ def fitting_width(most, columns, padding, *sizes):
     return width
 
 
-def channels_last_tile(k, c, columns, vector):
-    """WIDTH, ROWS, BLOCK and the number of warps, as below."""
-    # Each column has weights of its own: only the rows of a thread share them.
-    width = fitting_width(vector, columns, 0, c)
-    return width, min(k + 1, 56 // width), 64, 2
-
-
-def contiguous_tile(k, columns, padding, vector, *sizes):
-    """WIDTH, ROWS, BLOCK and the number of warps, by what was fastest on an H100 at stride 1."""
+def tile(k, stride, padding, c, columns, vector, channels_last, *sizes):
+    """WIDTH, ROWS, BLOCK and the number of warps: what was fastest on an H100, by size."""
+    if channels_last:
+        # Each column has weights of its own: only the rows of a thread share them.
+        width = fitting_width(vector, columns, 0, c)
+        return width, min(k + 1, 56 // width), 64, 2
+    if stride > 1:  # neighbours are apart, so that no vector holds them
+        return fitting_width(2, columns, 0), k // 2 + 1, 64, 2
     if k > 10:  # many rows, so fewer columns: else registers leave too few warps
         width = fitting_width(vector // 2, columns, padding, *sizes)
         return width, min(14, k // 2 + 5), 128, 4
@@ -287,12 +286,8 @@ def plan(x, weight, bias, stride, padding, dilation):
     common = common_divisor(stride, dilation)
     row_step, tap_step = dilation // common, stride // common
     x_sizes = (w, *x_strides[:3])
-    if channels_last:
-        width, rows, block, num_warps = channels_last_tile(k, c, columns, vector)
-    elif stride > 1:
-        width, rows, block, num_warps = fitting_width(2, columns, 0), k // 2 + 1, 64, 2
-    else:
-        width, rows, block, num_warps = contiguous_tile(k, columns, padding, vector, *x_sizes)
+    shape = (k, stride, padding, c, columns, vector, channels_last, *x_sizes)
+    width, rows, block, num_warps = tile(*shape)
     alone = k > MOST_UNROLLED.value or tap_step >= k
     rows = 1 if alone else min(rows, ceil_div(h_out, row_step))
     # Groups begin at an aligned column of the input: many aligned loads to few unaligned stores.

@@ -11,7 +11,7 @@ import types
 
 import torch
 
-from benchmarks import kernel, kernel_competitors, kernel_overhead
+from benchmarks import kernel, kernel_competitors, kernel_overhead, kernel_tiles
 from benchmarks.kernel_cases import Case
 from gate import timing_methods
 
@@ -61,7 +61,7 @@ def install():
     timing_methods._record = lambda event: setattr(event, "at", clock.now)
     timing_methods._elapsed_ms = lambda a, b: b.at - a.at
     timing_methods._synchronize = lambda: None
-    kernel.DEVICE = kernel_competitors.DEVICE = "cpu"
+    kernel.DEVICE = kernel_competitors.DEVICE = kernel_tiles.DEVICE = "cpu"
     kernel.WARM_SECONDS = 0.0
     kernel_overhead.CALLS = kernel_overhead.TIMES = 1
     torch.compile = lambda call, **_: call
@@ -72,4 +72,7 @@ def install():
 
 if __name__ == "__main__":
     install()
+    if sys.argv[1] == "tiles":
+        kernel_tiles.grid = lambda: CASES
+        sys.exit(kernel_tiles.main([*sys.argv[2:], "--workers", "1"]))
     kernel.main([*sys.argv[1:], "--workers", "0"], CASES)

@@ -22,6 +22,7 @@ from benchmarks.kernel_overhead import FUNCTION, recorded_launch
 from benchmarks.kernel_plot import main as plot
 from benchmarks.kernel_plot import picture
 from benchmarks.kernel_table import Row, markdown
+from benchmarks.kernel_tiles import tiles
 from benchmarks.rtx_4090 import predict, seed_style
 from gate.gpus import table_for_name
 
@@ -125,6 +126,25 @@ def test_the_overhead_is_told(dry):
 def test_no_case_begins_when_the_time_is_over(dry, tmp_path):
     made = dry_run(str(tmp_path / "out.jsonl"), "--seconds", "1e-9")
     assert "3 cases are left" in made.stdout, made.stderr
+
+
+def test_every_tile_is_held_against_cudnn_and_timed(tmp_path):
+    out = tmp_path / "tiles.jsonl"
+    made = dry_run("tiles", str(out), "--tiles", "3")
+    assert made.returncode == 0, made.stderr
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [len(row["ns"]) for row in rows] == [4, 4, 4], made.stdout
+    assert made.stdout.count(": planned ") == 3
+
+
+def test_tiles_are_what_registers_hold():
+    for case in grid():
+        drawn = tiles(case, 24)
+        assert drawn == tiles(case, 24)
+        assert len(set(drawn)) == len(drawn) > 4
+        for width, rows, block, warps in drawn:
+            assert width * rows * (block // (32 * warps)) <= 64
+            assert (case.c if case.channels_last else case.w) % width == 0
 
 
 # --------------------------------------------------------------------------------------- parts

@@ -65,13 +65,12 @@ def test_no_tile_asks_for_more_sums_than_registers_hold(kernel):
         for vector in (4, 8):
             for padding in (0, 3):
                 for w in (7, 14, 28, 60, 512):
-                    sizes = (vector, w, w * 64)
-                    tile = kernel.contiguous_tile(k, w, padding, *sizes)
-                    width, rows, block, warps = tile
+                    sizes = (vector, False, w, w * 64)
+                    width, rows, block, warps = kernel.tile(k, 1, padding, 8, w, *sizes)
                     threads = 32 * warps
                     assert block % threads == 0
                     assert width * rows * block // threads <= 64
-        width, rows, block, warps = kernel.channels_last_tile(k, 64, 512, 8)
+        width, rows, block, warps = kernel.tile(k, 1, 0, 64, 512, 8, True)
         assert width * rows * block // (32 * warps) <= 64
 
 

@@ -1,0 +1,142 @@
+"""Which tiles of the first kernel are fastest, on a GPU: what its tile functions are made of.
+
+`python -m benchmarks.kernel_tiles OUT.jsonl [--seconds 240] [--only TEXT] [--tiles 24]` times the
+cases of `kernel_cases` with the tile that the kernel plans and with others drawn at random, all
+interleaved, by the gate's own method with a cold L2; every tile's output is held against cuDNN's.
+OUT.jsonl gets a line a case; the fastest few are printed as WIDTH x ROWS, BLOCK / warps.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import time
+from concurrent import futures
+from functools import partial
+from itertools import product
+from multiprocessing import get_context
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.nn import functional as F  # noqa: N812
+
+from benchmarks.kernel import FAILURES, agree, interleaved, prepare
+from benchmarks.kernel_cases import Case, grid
+from benchmarks.kernel_competitors import DEVICE, kernel, tensors
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+Tile = tuple[int, int, int, int]
+
+PLANNED = "planned"
+ROWS = (1, 2, 3, 4, 6, 7, 8, 12, 14, 16)
+BLOCKS = (32, 64, 128, 256, 512)
+WARPS = (1, 2, 4, 8)
+# Sums that a thread may keep, and groups of columns that it may have.
+MOST_SUMS, MOST_GROUPS = 64, 4
+
+
+def tiles(case: Case, count: int) -> list[Tile]:
+    """At most `count` tiles that the registers hold, the same ones each time."""
+    vector = 16 // torch.empty(0, dtype=getattr(torch, case.dtype)).element_size()
+    widths = [width for width in (1, 2, 4, 8) if width <= vector and fits(case, width)]
+    every = [
+        (width, rows, block, warps)
+        for width, rows, block, warps in product(widths, ROWS, BLOCKS, WARPS)
+        if 1 <= block // (32 * warps) <= MOST_GROUPS
+        and 4 <= width * rows * (block // (32 * warps)) <= MOST_SUMS
+        and rows <= case.output_shape[2]
+    ]
+    return random.Random(case.name).sample(every, min(count, len(every)))
+
+
+def fits(case: Case, width: int) -> bool:
+    return (case.c if case.channels_last else case.w) % width == 0
+
+
+def calls(case: Case, count: int) -> tuple[Callable[[], Any], dict[str, Callable[[], Any]]]:
+    """cuDNN's call; the kernel's as it plans the case, and with each of the tiles."""
+    module = kernel()
+    x, weight, bias = tensors(case)
+    sizes = {"stride": case.stride, "padding": case.padding, "dilation": case.dilation}
+    call = partial(module.depthwise_conv_h, x, weight, bias, **sizes)
+    own = module.tile
+
+    def tiled(tile: Tile) -> Any:
+        module.PLANS.clear()
+        module.tile = lambda *_: tile
+        try:
+            return call()
+        finally:
+            module.PLANS.clear()
+            module.tile = own
+
+    named = {shown(tile): partial(tiled, tile) for tile in tiles(case, count)}
+    cudnn = partial(F.conv2d, x, weight, bias, groups=case.c, **sizes)
+    return cudnn, {PLANNED: call, **named}
+
+
+def shown(tile: Tile) -> str:
+    return "{}x{}, {}/{}".format(*tile)
+
+
+def compiled(case: Case, count: int) -> None:
+    """Leave every tile in Triton's cache; one that fails fails again, and is told, when timed."""
+    with torch.no_grad():
+        for call in calls(case, count)[1].values():
+            call()
+
+
+def timed(case: Case, count: int, order: random.Random) -> dict[str, float]:
+    """Median nanoseconds of each tile that gives what cuDNN gives."""
+    cudnn, ours = calls(case, count)
+    expected = cudnn()
+    size = torch.cuda.get_device_properties(0).L2_cache_size
+    flush = torch.empty(size, dtype=torch.int8, device=DEVICE).zero_
+    ready = {}
+    for name, call in ours.items():
+        try:
+            agree(case, call, expected)
+            ready[name] = prepare(call, flush)
+        except FAILURES as error:
+            print(f"{case.name}, {name}: {error}")
+    return {name: median(taken) for name, taken in interleaved(ready, order).items()}
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    arguments = parse(argv)
+    started, order = time.monotonic(), random.Random(0)
+    torch.backends.cudnn.benchmark = True
+    torch.backends.cudnn.allow_tf32 = False
+    cases = [case for case in grid() if arguments.only in case.name]
+    with futures.ProcessPoolExecutor(arguments.workers, mp_context=get_context("spawn")) as pool:
+        futures.wait([pool.submit(compiled, case, arguments.tiles) for case in cases])
+    for case in cases:
+        if time.monotonic() - started > arguments.seconds:
+            break
+        with torch.no_grad():
+            ns = timed(case, arguments.tiles, order)
+        torch.cuda.empty_cache()
+        with arguments.out.open("a") as stream:
+            stream.write(json.dumps({"case": case.name, "ns": ns}) + "\n")
+        fastest = sorted(ns, key=lambda name: ns[name])[:5]
+        figures = "  ".join(f"{name} {ns[name] / ns[PLANNED]:.2f}" for name in fastest)
+        print(f"{case.name}: planned {ns[PLANNED] / 1e3:.1f} us  {figures}", flush=True)
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.kernel_tiles")
+    parser.add_argument("out", type=Path, help="JSON lines")
+    parser.add_argument("--seconds", type=float, default=240.0, help="begin no case after these")
+    parser.add_argument("--only", default="", help="cases whose name contains this")
+    parser.add_argument("--tiles", type=int, default=24, help="tiles a case")
+    parser.add_argument("--workers", type=int, default=8, help="processes that compile beforehand")
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    main()

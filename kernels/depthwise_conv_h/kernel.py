@@ -290,6 +290,8 @@ def plan(x, weight, bias, stride, padding, dilation):
     width, rows, block, num_warps = tile(*shape)
     alone = k > MOST_UNROLLED.value or tap_step >= k
     rows = 1 if alone else min(rows, ceil_div(h_out, row_step))
+    if rows == 1:  # no row is apart from another: steps of more would be programs without rows
+        row_step = 1
     # Groups begin at an aligned column of the input: many aligned loads to few unaligned stores.
     aligned = stride == 1 and not channels_last
     skew = -padding % width if aligned else 0

@@ -112,6 +112,17 @@ def case_long_kernels_and_steps_of_every_kind():
         )
 
 
+def case_a_dilation_beyond_the_output_takes_no_more_programs():
+    # Of a kernel of 1 any dilation will do, and none of these rows shares what it loads.
+    x = torch.randn(1, 2, 4, 4)
+    for k, dilation in ((1, 10**10), (2, 3)):
+        weight, given = torch.randn(2, 1, k, 1), {"dilation": dilation}
+        planned = KERNEL.plan(KERNEL.layout(x), KERNEL.layout(weight), None, 1, 0, dilation)
+        assert planned[2] == planned[0][2]
+        theirs = F.conv2d(x, weight, groups=2, dilation=min(dilation, 3))
+        torch.testing.assert_close(convolution(x, weight, **given), theirs)
+
+
 def case_a_value_that_is_not_finite_stays_within_its_window():
     x, weight = torch.randn(1, 2, 40, 8), torch.zeros(2, 1, 7, 1)
     weight[:, :, 3] = 1.0

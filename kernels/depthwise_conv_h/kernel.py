@@ -300,7 +300,10 @@ def plan(x, weight, bias, stride, padding, dilation):
 
     groups = ceil_div(columns + skew, width)
     programs = ceil_div(groups * planes, block) * ceil_div(h_out, rows * row_step) * row_step
-    if programs > 2**31 - 1:
+    # Rows and columns are 32-bit numbers in the kernel, also those beyond the edges.
+    last_row = (h_out + rows * row_step) * stride + dilation * (k - 1)
+    last_column = max(groups * width, (w_out + width) * stride)
+    if max(programs, last_row, last_column) > 2**31 - 1:
         raise ValueError(
             f"an output of {planes} planes of {h_out} x {columns} elements is more than one launch "
             "can cover: split the batch or the rows"

@@ -93,6 +93,26 @@ def test_a_plan_is_made_once_and_only_for_ints(kernel, monkeypatch):
 
 
 @pytest.mark.parametrize(
+    ("size", "stride", "padding"),
+    [
+        ((1, 1, 1, 2**31 + 8), 1, 0),
+        ((1, 1, 1, 2**31 - 2), 1, 0),  # its last group of columns ends beyond
+        ((1, 1, 1, 2**31 - 2), 2, 0),
+        ((1, 2**16, 1, 2**16), 1, 0),
+        ((1, 1, 2**31 - 3, 1), 1, 1),
+        ((1, 1, 2**31 - 2, 1), 8, 1),
+    ],
+)
+def test_rows_and_columns_that_an_int32_does_not_count_are_refused(kernel, size, stride, padding):
+    _, c, h, w = size
+    strides = (c * h * w, 1, w * c, c) if c > 1 else (h * w, h * w, w, 1)
+    weight = torch.zeros(c, 1, 3 if padding else 1, 1)
+    x = (torch.Size(size), strides, weight.dtype, weight.device)
+    with pytest.raises(ValueError, match="more than one launch can cover"):
+        kernel.plan(x, kernel.layout(weight), None, stride, padding, 1)
+
+
+@pytest.mark.parametrize(
     ("sizes", "unit"),
     [((32, 64), 1), ((28, 784), 4), ((24, 48), 8), ((14, 196), 2), ((7, 49), 1), ((8, 16), 8)],
 )

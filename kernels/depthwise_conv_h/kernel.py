@@ -338,7 +338,8 @@ def plan(x, weight, bias, stride, padding, dilation):
         "BLOCK": block,
         "num_warps": num_warps,
     }
-    outer = (1, w_out * c, c) if channels_last else (h_out * w_out, w_out, 1)
+    # An empty output of F.conv2d is contiguous, whatever its input was.
+    outer = (1, w_out * c, c) if channels_last and n > 0 else (h_out * w_out, w_out, 1)
     y_strides = (c * h_out * w_out, *outer)
     return (n, c, h_out, w_out), y_strides, programs, sizes, constants, copy_to
 

@@ -162,6 +162,13 @@ def case_autocast_of_an_empty_batch():
     assert (y.dtype, y.shape) == (torch.bfloat16, (0, 3, 4, 7))
 
 
+def case_an_empty_batch_has_the_strides_that_conv2d_gives_it():
+    x, weight = torch.randn(0, 3, 6, 7), torch.randn(3, 1, 3, 1)
+    for given in (x, x.contiguous(memory_format=torch.channels_last)):
+        theirs = F.conv2d(given, weight, groups=3)
+        assert convolution(given, weight).stride() == theirs.stride()
+
+
 CASES = {name: case for name, case in globals().items() if name.startswith("case_")}
 
 

@@ -350,12 +350,13 @@ MOST_PLANS = 1000
 
 
 def remembered_plan(*given):
-    key = (*given, *map(type, given[3:]))  # 1.0 equals 1, and is refused
-    found = PLANS.get(key)
+    if {*map(type, given[3:])} != {int}:  # 1.0 equals 1, and is refused; a list has no hash
+        return plan(*given)
+    found = PLANS.get(given)
     if found is None:
         if len(PLANS) >= MOST_PLANS:
             PLANS.clear()
-        found = PLANS[key] = plan(*given)
+        found = PLANS[given] = plan(*given)
     return found
 
 

@@ -85,7 +85,7 @@ def test_a_plan_is_made_once_and_only_for_ints(kernel, monkeypatch):
     assert len(made) == 1
     assert first[0] is first[1] is first[2]
     assert kernel.remembered_plan(*layouts, 1, 1, 1) != first[0]
-    for wrong in (1.0, "1", None):
+    for wrong in (1.0, "1", None, [1, 1]):
         with pytest.raises(ValueError, match="stride must be one int"):
             kernel.remembered_plan(*layouts, wrong, 0, 1)
     kernel.remembered_plan(*layouts, 1, 0, 2)

@@ -246,7 +246,8 @@ def tile(k, stride, padding, c, columns, vector, channels_last, *sizes):
     if channels_last:
         # Each column has weights of its own: only the rows of a thread share them.
         width = fitting_width(vector, columns, 0, c)
-        return width, min(k + 1, 56 // width), 64, 2
+        most = 56 if k <= 24 else 28  # sums; of more taps the weights leave less room
+        return width, min(k + 1, most // width), 64, 2
     if stride > 1:  # neighbours are apart, so that no vector holds them
         return fitting_width(2, columns, 0), k // 2 + 1, 64, 2
     if k > 10:  # many rows, so fewer columns: else registers leave too few warps

@@ -173,6 +173,11 @@ COMPILED = {
     "half": ({}, "float16", WIDEST),
     "bias_and_dilation": ({"bias": True, "dilation": 4}, "bfloat16", WIDEST),
     "channels_last": ({"in_channels": 64, "padding": 1}, "float32", WIDEST),
+    "channels_last_31": (
+        {"in_channels": 64, "kernel_size": 31, "padding": 15, "stride": 2, "bias": True},
+        "float16",
+        WIDEST,
+    ),
     "padded": ({"kernel_size": 7, "padding": 3}, "float32", (128, 32)),
     "padded_by_4": ({"kernel_size": 9, "padding": 4}, "float32", WIDEST),
     "width_28": ({"width": 28}, "float32", WIDEST),
@@ -191,7 +196,7 @@ def compiled():
             name=name,
             constants=constants,
             dtype=dtype,
-            memory_format="channels_last" if name == "channels_last" else "contiguous",
+            memory_format="channels_last" if name.startswith("channels_last") else "contiguous",
         )
         for name, (constants, dtype, _) in COMPILED.items()
     ]

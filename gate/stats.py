@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 # As many as `--processes` takes.
 MOST_PROCESSES = 100
-# A candidate's processes are few where the baseline has more than so many times as many; more of
-# them know their noise well enough by themselves.
-FEW = 3
+# A candidate's processes are few up to so many, where the baseline has more than three times as many;
+# more of them know their noise well enough by themselves.
+FEW, LARGER = 6, 3
 # They pass for as steady as the baseline up to so many times its deviation; of sessions that are,
 # one in thirty shows more in its first three processes.
 STEADY = 2.0
@@ -104,7 +104,8 @@ def _half_to_stored(
     """The half-width by the baseline's variance alone, or Welch's."""
     (base, cand), (stored, count) = variances, counts
     # Without room for rounding, what spreads just so much would be judged by its unit.
-    if count * FEW >= stored or cand > STEADY**2 * base * (1 + _ROUNDING):
+    few = count <= FEW and count * LARGER < stored
+    if not few or cand > STEADY**2 * base * (1 + _ROUNDING):
         return _welch(variances, counts, confidence)
     error = math.sqrt(base / stored + base / count)
     return student_quantile(0.5 + confidence / 2, stored - 1) * error

@@ -1,4 +1,4 @@
-"""The rule on runtime, held to a pool of fresh processes on two H100s (benchmarks/RESULTS.md)."""
+"""The rule on runtime, held to a pool of fresh processes on four H100s (benchmarks/RESULTS.md)."""
 
 from functools import cache
 from pathlib import Path

@@ -72,6 +72,14 @@ def test_processes_that_spread_more_or_are_not_few_answer_for_their_own_noise(ca
     assert to_stored == log_ratio(STORED, cand, confidence=0.95)
 
 
+@pytest.mark.parametrize(("count", "borrows"), [(3, True), (6, True), (7, False), (20, False)])
+def test_a_large_baseline_does_not_make_many_processes_few(count, borrows):
+    stored = [math.exp((-1) ** i * 0.01) for i in range(100)]
+    cand = [math.exp((-1) ** i * 0.005) for i in range(count)]
+    own = log_ratio(stored, cand, confidence=0.99)
+    assert (log_ratio_to_stored(stored, cand, confidence=0.99) != own) is borrows
+
+
 @pytest.mark.parametrize("scale", [1.0, 3.0, 0.7, 1e-3, 1e6])
 def test_what_spreads_just_as_much_is_judged_alike_in_every_unit(scale):
     far, near = 0.01, 0.01 / math.sqrt(2)

@@ -3,8 +3,8 @@
 After each look the interval decides; only where it neither proves a regression nor its absence are
 more processes measured. Every look may err with `ERROR / len(LOOKS)`, so that all of them together
 err with at most `ERROR` (Bonferroni), however the looks depend on one another. That holds where a
-session is about as noisy as its baseline was. In one several times noisier up to 3.4 % err over what
-is slower by just the tolerance (benchmarks/RESULTS.md).
+session is about as noisy as its baseline was. In one several times noisier up to 3.4 % err over
+what is slower by just the tolerance (benchmarks/RESULTS.md).
 """
 
 from __future__ import annotations

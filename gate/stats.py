@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 # As many as `--processes` takes.
 MOST_PROCESSES = 100
-# A candidate's processes are few up to so many, where the baseline has more than three times as many;
-# more of them know their noise well enough by themselves.
+# A candidate's processes are few up to so many, where the baseline has more than three times as
+# many; more of them know their noise well enough by themselves.
 FEW, LARGER = 6, 3
 # They pass for as steady as the baseline up to so many times its deviation; of sessions that are,
 # one in thirty shows more in its first three processes.

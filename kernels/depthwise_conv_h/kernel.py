@@ -375,6 +375,7 @@ def depthwise_conv_h(x, weight, bias, *, stride, padding, dilation):
             )
     if torch.is_autocast_enabled("cuda" if x.is_cuda else "cpu"):
         x, weight, bias = autocasted(x, weight, bias)
+    x = x.resolve_neg()  # a pointer says nothing of a negation that is left to be done
     if torch.is_grad_enabled() and any(
         t is not None and t.requires_grad for t in (x, weight, bias)
     ):
@@ -389,8 +390,8 @@ def depthwise_conv_h(x, weight, bias, *, stride, padding, dilation):
     if programs > 0:
         depthwise_conv_h_kernel[(programs,)](
             x,
-            weight.contiguous(),
-            bias if bias is None else bias.contiguous(),
+            weight.resolve_neg().contiguous(),
+            bias if bias is None else bias.resolve_neg().contiguous(),
             y,
             *sizes,
             **constants,

@@ -132,6 +132,17 @@ def case_a_value_that_is_not_finite_stays_within_its_window():
         torch.testing.assert_close(convolution(x, weight, padding=3), theirs, equal_nan=True)
 
 
+def case_a_negation_that_is_left_to_be_done():
+    x, weight = torch.randn(1, 2, 5, 8), torch.randn(2, 1, 3, 1)
+    negated = torch.complex(x, x).conj().imag
+    assert negated.is_neg()
+    torch.testing.assert_close(convolution(negated, weight), F.conv2d(-x, weight, groups=2))
+    crop = torch._neg_view(x)[:, :, 1:, :-3]
+    torch.testing.assert_close(convolution(crop, weight), F.conv2d(crop, weight, groups=2))
+    given = torch.complex(weight, weight).conj().imag
+    torch.testing.assert_close(convolution(x, given), F.conv2d(x, -weight, groups=2))
+
+
 def case_without_gradients_parameters_may_want_them():
     model, x = KERNEL.ModelNew(3, 3, bias=True), torch.randn(2, 3, 5, 7)
     parameters = {"weight": model.conv2d.weight, "bias": model.conv2d.bias}

@@ -34,7 +34,9 @@ if TYPE_CHECKING:
 SIZES = {"flagship": "large", "medium": "medium", "small": "small"}
 PLANTED = {
     "flagship": {f"1/{share}": partial(slower, share=share) for share in (48, 90)},
-    "medium": {f"1 of {share}": partial(slower, share=share) for share in (36, 56, 72, 110, 150, 200)},
+    "medium": {
+        f"1 of {share}": partial(slower, share=share) for share in (36, 56, 72, 110, 150, 200)
+    },
     "small": {f"{times} more": partial(busier, times=times) for times in (4, 5, 6, 7, 8, 12)},
 }
 WANTED = {"medium": (0.023, 0.0115), "small": (0.052,)}

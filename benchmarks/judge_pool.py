@@ -1,7 +1,7 @@
 """False alarms and misses of the gate's rule and of others', by verdicts drawn from a pool.
 
 `python -m benchmarks.judge_pool POOL.jsonl.gz... [--verdicts 300]` prints Markdown: one table a
-size, then what the pools are. A pool has one fresh process a line:
+size, what the pools are, what fewer samples would do to them. A pool has one fresh process a line:
 
     {"size": "large", "arm": "A", "machine": "h100-1", "gpu": "NVIDIA H100 80GB HBM3",
      "samples_ns": [...], "median_ns": 352200.0}
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 
 OURS = "this gate"
 UNCHANGED_ARM = "A"
+ROUNDS = 3  # of samples, in which the timer takes them
 SAID: dict[Status, Said] = {
     Status.REGRESSED: "slower",
     Status.UNCHANGED: "not slower",
@@ -282,13 +283,38 @@ def pool_table(processes: Sequence[Process]) -> str:
     return "\n".join(lines)
 
 
+def fewer_samples(processes: Sequence[Process]) -> str:
+    """What an unchanged kernel's deviation would be with fewer samples of the longest processes."""
+    most = max(len(p.samples_ns) for p in processes)
+    each = most // ROUNDS
+    picks = {
+        f"{ROUNDS} rounds of {each}": range(most),
+        f"{ROUNDS} rounds of {each // 2}": [i for i in range(most) if i % each < each // 2],
+        f"one round of {each}": range(each),
+    }
+    pools: dict[tuple[str, str], list[Process]] = defaultdict(list)
+    for p in processes:
+        if p.arm == UNCHANGED_ARM and len(p.samples_ns) == most:
+            pools[p.size, p.machine].append(p)
+    lines = [f"| size | machine | {' | '.join(picks)} |", "|---" * (len(picks) + 2) + "|"]
+    for (size, machine), mine in sorted(pools.items()):
+        deviations = (
+            log_deviation([median([p.samples_ns[i] for i in pick]) for p in mine])
+            for pick in picks.values()
+        )
+        cells = " | ".join(f"{100 * deviation:.3f} %" for deviation in deviations)
+        lines.append(f"| {size} | {machine} | {cells} |")
+    return "\n".join(lines)
+
+
 def report(processes: Sequence[Process], *, verdicts: int, floor: float, seed: int) -> str:
     parts = []
     for size in sorted({p.size for p in processes}):
         mine = [p for p in processes if p.size == size]
         found = tallies(mine, verdicts=verdicts, floor=floor, seed=seed)
         parts += [f"### {size}", table(found)]
-    return "\n\n".join([*parts, "### The pools", pool_table(processes)])
+    parts += ["### The pools", pool_table(processes), "### Fewer samples", fewer_samples(processes)]
+    return "\n\n".join(parts)
 
 
 def main() -> None:

@@ -3,7 +3,8 @@
 `python -m benchmarks.kernel_tiles OUT.jsonl [--seconds 240] [--only TEXT] [--tiles 24]` times the
 cases of `kernel_cases` with the tile that the kernel plans and with others drawn at random, all
 interleaved, by the gate's own method with a cold L2; every tile's output is held against cuDNN's.
-OUT.jsonl gets a line a case; the fastest few are printed as WIDTH x ROWS, BLOCK / warps.
+OUT.jsonl gets a line a case; the fastest few are printed as WIDTH x ROWS, BLOCK / warps. Where an
+output is lower than ROWS, the kernel takes fewer.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import torch
 from torch.nn import functional as F  # noqa: N812
 
 from benchmarks.kernel import FAILURES, agree, interleaved, prepare
-from benchmarks.kernel_cases import Case, grid
+from benchmarks.kernel_cases import ITEM_BYTES, Case, grid
 from benchmarks.kernel_competitors import DEVICE, kernel, tensors
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ MOST_SUMS, MOST_GROUPS = 64, 4
 
 def tiles(case: Case, count: int) -> list[Tile]:
     """At most `count` tiles that the registers hold, the same ones each time."""
-    vector = 16 // torch.empty(0, dtype=getattr(torch, case.dtype)).element_size()
+    vector = 16 // ITEM_BYTES[case.dtype]
     widths = [width for width in (1, 2, 4, 8) if width <= vector and fits(case, width)]
     every = [
         (width, rows, block, warps)
@@ -124,8 +125,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         with arguments.out.open("a") as stream:
             stream.write(json.dumps({"case": case.name, "ns": ns}) + "\n")
         fastest = sorted(ns, key=lambda name: ns[name])[:5]
-        figures = "  ".join(f"{name} {ns[name] / ns[PLANNED]:.2f}" for name in fastest)
-        print(f"{case.name}: planned {ns[PLANNED] / 1e3:.1f} us  {figures}", flush=True)
+        figures = "  ".join(f"{name} {ns[name] / 1e3:.2f}" for name in fastest)
+        own = f"{ns[PLANNED] / 1e3:.2f}" if PLANNED in ns else "failed"
+        print(f"{case.name}: planned {own}, fastest {figures} us", flush=True)
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -46,6 +46,8 @@ UNCHANGED = "A"
 def main(argv: Sequence[str] | None = None) -> None:
     given = parse(argv)
     started, gpu = time.monotonic(), find_gpu()
+    if gpu is None:
+        sys.exit("no GPU here")
     folder = load_folder(Path("kernels/depthwise_conv_h"))
     workloads = {w.name: w for w in folder.workloads if w.benchmark}
     with tempfile.TemporaryDirectory(prefix="gate-pool-") as name:

@@ -7,6 +7,7 @@ with the canary, then one more workload at a time, each against the stored basel
 from __future__ import annotations
 
 import random
+import sys
 import time
 from pathlib import Path
 
@@ -24,9 +25,11 @@ KERNEL = "depthwise_conv_h"
 def main() -> None:
     gpu, config = find_gpu(), load_config(Path())
     folder = load_folder(config.kernels / KERNEL)
-    assert gpu, "no GPU here"
+    if gpu is None:
+        sys.exit("no GPU here")
     stored = Baselines(config.baselines / slug_of(gpu.name), config.target).load(KERNEL)
-    assert stored, "this card has no baseline"
+    if stored is None:
+        sys.exit(f"{gpu.name} has no stored baseline: gate baseline refresh {KERNEL}")
     timings = {r.workload: r.timing for r in stored.results if isinstance(r.timing, Timing)}
     benchmarked = [workload for workload in folder.workloads if workload.benchmark]
     for count in range(1, len(benchmarked) + 1):

@@ -33,7 +33,7 @@ WARM_SECONDS = 0.1
 MAX_WARM_SECONDS = 1.5
 STEADY = 0.01
 # Rounds differ in their inputs; the samples of one follow each other without a gap. Four would take
-# a tenth of a second more and spare no process: three decide as often (benchmarks/RESULTS.md).
+# a tenth of a second more a process, for deviations lower by 6 to 31 % (RESULTS.md).
 ROUNDS = 3
 SAMPLES_A_ROUND = 2
 # A forward call of a second has to do with fewer.

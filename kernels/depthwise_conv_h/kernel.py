@@ -6,6 +6,15 @@ import triton.language as tl
 
 
 @triton.jit
+def load_tap(x_tile, x_columns, in_h, down, H, x_stride_h):
+    """The rows that lie `down` below those of x_tile, zero outside of the input."""
+    tap_h = in_h + down
+    x_mask = x_columns & ((tap_h >= 0) & (tap_h < H))
+    x_tap = x_tile + tl.cast(down, tl.int64) * x_stride_h
+    return tl.load(x_tap, mask=x_mask, other=0.0).to(tl.float32)
+
+
+@triton.jit
 def add_tap(totals, x, weights, TAP: tl.constexpr, TAP_STEP: tl.constexpr):
     """What each row's total is with x, which lies TAP taps below where the first row begins."""
     summed = ()
@@ -85,8 +94,8 @@ def depthwise_conv_h_kernel(
 
     # 64 bits for what can pass 2^31 elements: one value a program or a group, not one an element.
     in_h = row * STRIDE - PADDING
-    x_row = in_h.to(tl.int64) * x_stride_h * X_UNIT
-    x_tile = x_ptr + (x_plane + x_row)[:, None] + x_column
+    row_stride = tl.cast(x_stride_h, tl.int64) * X_UNIT
+    x_tile = x_ptr + (x_plane + in_h * row_stride)[:, None] + x_column
     exists = (group < ALL_GROUPS)[:, None]
     x_columns = exists & (in_w < W * X_UNIT)
     if PADDING > 0:
@@ -102,17 +111,11 @@ def depthwise_conv_h_kernel(
         for k in tl.static_range(K):
             weights += (tl.load(w_channel + k).to(tl.float32),)
         for tap in tl.static_range(K + (ROWS - 1) * TAP_STEP):
-            tap_h = in_h + tap * DILATION
-            x_tap = x_tile + tl.cast(tap * DILATION, tl.int64) * x_stride_h * X_UNIT
-            x_mask = x_columns & ((tap_h >= 0) & (tap_h < H))
-            x = tl.load(x_tap, mask=x_mask, other=0.0).to(tl.float32)
+            x = load_tap(x_tile, x_columns, in_h, tap * DILATION, H, row_stride)
             totals = add_tap(totals, x, weights, tap, TAP_STEP)
     else:
         for k in range(K):
-            tap_h = in_h + k * DILATION
-            x_tap = x_tile + tl.cast(k * DILATION, tl.int64) * x_stride_h * X_UNIT
-            x_mask = x_columns & ((tap_h >= 0) & (tap_h < H))
-            x = tl.load(x_tap, mask=x_mask, other=0.0).to(tl.float32)
+            x = load_tap(x_tile, x_columns, in_h, k * DILATION, H, row_stride)
             totals = (totals[0] + x * tl.load(w_channel + k).to(tl.float32),)
 
     y_row = (plane.to(tl.int64) * H_OUT + row) * COLUMNS * Y_UNIT

@@ -11,6 +11,7 @@ from benchmarks.judge_pool import (
     Hand,
     by_arm,
     cases_of,
+    fewer_samples,
     load,
     medians,
     verdict_of_ours,
@@ -72,6 +73,15 @@ def test_half_the_floor_catches_half_the_slowdown(size):
     said = verdicts(size, floor=0.005, planted=True)
     assert min(map(size_of, said)) <= 1.1
     assert set().union(*said.values()) == {"slower"}
+
+
+def test_fewer_samples_make_more_noise_and_not_too_much():
+    lines = fewer_samples(load([POOL])).splitlines()[2:]
+    assert len(lines) == 6  # two machines each of the sizes that took four samples a round
+    for line in lines:
+        size, _, *deviations = (cell.strip() for cell in line.strip("|").split("|"))
+        four, two, _ = (float(each.removesuffix(" %")) / 100 for each in deviations)
+        assert four <= two < DEVIATIONS[size]
 
 
 def size_of(case):

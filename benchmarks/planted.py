@@ -25,17 +25,18 @@ def slower(source: str, share: int) -> str:
 
 
 def busier(source: str, times: int) -> str:
-    """The kernel with `times` comparisons more for each output, which no input ever meets.
+    """The kernel with `times` comparisons more for each column, which no input ever meets.
 
-    For grids of less than one wave, where one more program costs as much as many.
+    They are shared out over a program's rows. For grids of less than one wave, where one more
+    program costs as much as many.
     """
     assert source.count(KERNEL) == 1
     assert source.count(STORED) == 1
     compare = (
-        "@triton.jit\ndef compared(total):\n"
-        f"    for _ in tl.static_range({times}):\n"
+        "@triton.jit\ndef compared(total, TIMES: tl.constexpr):\n"
+        "    for _ in tl.static_range(TIMES):\n"
         "        total += tl.where(total == 3e38, 1.0, 0.0)\n"
         "    return total\n\n\n"
     )
     planted = source.replace(KERNEL, compare + KERNEL)
-    return planted.replace(STORED, "compared(totals[r]).to(")
+    return planted.replace(STORED, f"compared(totals[r], ({times} + r) // ROWS).to(")

@@ -37,7 +37,10 @@ PLANTED = {
     "medium": {
         f"1 of {share}": partial(slower, share=share) for share in (36, 56, 72, 110, 150, 200)
     },
-    "small": {f"{times} more": partial(busier, times=times) for times in (4, 5, 6, 7, 8, 12)},
+    "small": {
+        **{f"1 of {share}": partial(slower, share=share) for share in (2, 3, 4, 6, 8, 12, 20)},
+        **{f"{times} more": partial(busier, times=times) for times in (18, 20, 21, 22, 23, 26)},
+    },
 }
 WANTED = {"medium": (0.023, 0.0115), "small": (0.052,)}
 UNCHANGED = "A"

@@ -35,14 +35,17 @@ class TooLarge(Exception):
 
 
 def prepare() -> None:
-    """Bound the grid, say what has no meaning here, tune nothing.
+    """Bound the grid, say what has no meaning here, tune nothing, compute bfloat16 rightly.
 
     Triton is imported here, since `TRITON_INTERPRET` must be set before.
     """
     from triton.language.extra import libdevice  # noqa: PLC0415
     from triton.runtime import autotuner, interpreter  # noqa: PLC0415
 
+    from gate import interpreter_bfloat16  # noqa: PLC0415
+
     _bound_grids(interpreter.InterpreterBuilder)
+    interpreter_bfloat16.teach(interpreter)
     _tune_nothing(autotuner.Autotuner)
     for name, function in inspect.getmembers(libdevice, inspect.isfunction):
         setattr(libdevice, name, _absent(f"libdevice.{function.__name__}"))

@@ -1,10 +1,10 @@
 """Which tiles of the first kernel are fastest, on a GPU: what its tile functions are made of.
 
 `python -m benchmarks.kernel_tiles OUT.jsonl [--seconds 240] [--only TEXT] [--tiles 24]` times the
-cases of `kernel_cases` with the tile that the kernel plans and with others drawn at random, all
-interleaved, by the gate's own method with a cold L2; every tile's output is held against cuDNN's.
-OUT.jsonl gets a line a case; the fastest few are printed as WIDTH x ROWS, BLOCK / warps. Where an
-output is lower than ROWS, the kernel takes fewer.
+cases of `kernel_cases` as the kernel plans them and with tiles drawn at random, all interleaved, by
+the gate's own method with a cold L2; every tile's output is held against cuDNN's. OUT.jsonl gets a
+line a case; the fastest few are printed as WIDTH x ROWS, BLOCK / warps. Where an output is lower
+than ROWS, the kernel takes fewer; what it plans for tensor cores has no tile.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 Tile = tuple[int, int, int, int]
 
 PLANNED = "planned"
-ROWS = (1, 2, 3, 4, 6, 7, 8, 12, 14, 16)
+ROWS = (1, 2, 3, 4, 6, 7, 8, 12, 14, 16, 20, 22, 24, 28)
 BLOCKS = (32, 64, 128, 256, 512)
 WARPS = (1, 2, 4, 8)
 # Sums that a thread may keep, and groups of columns that it may have.
@@ -65,16 +65,16 @@ def calls(case: Case, count: int) -> tuple[Callable[[], Any], dict[str, Callable
     x, weight, bias = tensors(case)
     sizes = {"stride": case.stride, "padding": case.padding, "dilation": case.dilation}
     call = partial(module.depthwise_conv_h, x, weight, bias, **sizes)
-    own = module.tile
+    own = module.tile, module.banded_block
 
     def tiled(tile: Tile) -> Any:
         module.PLANS.clear()
-        module.tile = lambda *_: tile
+        module.tile, module.banded_block = lambda *_: tile, lambda *_: 0
         try:
             return call()
         finally:
             module.PLANS.clear()
-            module.tile = own
+            module.tile, module.banded_block = own
 
     named = {shown(tile): partial(tiled, tile) for tile in tiles(case, count)}
     cudnn = partial(F.conv2d, x, weight, bias, groups=case.c, **sizes)

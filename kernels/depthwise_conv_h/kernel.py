@@ -1,4 +1,5 @@
 # ruff: noqa: PLR0402, PLR0917 - the imports are KernelBench's, and a Triton launch is positional
+# ruff: noqa: PLR0124 - what differs from itself is NaN
 import torch
 import torch.nn as nn
 import triton
@@ -127,6 +128,90 @@ def depthwise_conv_h_kernel(
         tl.store(y_rows, totals[r].to(y_ptr.dtype.element_ty), mask=y_mask)
 
 
+@triton.jit
+def banded_kernel(
+    x_ptr,
+    w_ptr,
+    b_ptr,
+    y_ptr,
+    H,
+    W,
+    H_OUT,
+    BLOCKS,
+    x_stride_n,
+    x_stride_c,
+    x_stride_h,
+    C: tl.constexpr,
+    K: tl.constexpr,
+    PADDING: tl.constexpr,
+    DILATION: tl.constexpr,
+    X_UNIT: tl.constexpr,
+    ROWS: tl.constexpr,
+    BORDER: tl.constexpr,
+    BLOCK: tl.constexpr,
+):
+    """ROWS rows of what BLOCK columns of the input give, as one product on tensor cores.
+
+    Rows are DILATION apart, so they need ROWS + K - 1 rows of x, and row r needs w[j - r] times
+    the j-th of them: a banded matrix. Its zeros are K - 1 more products for each output, which
+    cost less than the products by themselves do elsewhere, but zero times infinity is NaN: a
+    program that finds any computes its outputs again, tap by tap. The BORDER columns at most on
+    either side see padding alone. W and the strides count in units of X_UNIT elements.
+    """
+    strips = tl.cdiv(H_OUT, ROWS * DILATION) * DILATION
+    strip = tl.program_id(0) % strips
+    row = strip // DILATION * (ROWS * DILATION) + strip % DILATION
+    block = tl.program_id(0) // strips
+    plane = block // BLOCKS
+    c = plane % C
+    in_w = block % BLOCKS * BLOCK + tl.arange(0, BLOCK)
+    r = tl.arange(0, ROWS)
+    j = tl.arange(0, 2 * ROWS)
+
+    row_stride = tl.cast(x_stride_h, tl.int64) * X_UNIT
+    x_image = (plane // C).to(tl.int64) * x_stride_n * X_UNIT
+    x_plane = x_ptr + x_image + c.to(tl.int64) * x_stride_c * X_UNIT
+    x_columns = (in_w < W * X_UNIT)[None, :]
+    in_h = row - PADDING + j * DILATION
+    x_rows = (in_h >= 0) & (in_h < H) & (j < ROWS + K - 1)
+    x_tile = x_plane + (in_h * row_stride)[:, None] + in_w[None, :]
+    x = tl.load(x_tile, mask=x_rows[:, None] & x_columns, other=0.0)
+    w_channel = w_ptr + c.to(tl.int64) * K
+    tap = j[None, :] - r[:, None]
+    band = tl.load(w_channel + tap, mask=(tap >= 0) & (tap < K), other=0.0)
+    total = tl.dot(band, x)
+    if tl.max((total != total).to(tl.int32)) > 0:
+        total = tl.zeros((ROWS, BLOCK), dtype=tl.float32)
+        for k in range(K):
+            tap_h = row - PADDING + (r + k) * DILATION
+            tap_rows = (tap_h >= 0) & (tap_h < H)
+            tap_tile = x_plane + (tap_h * row_stride)[:, None] + in_w[None, :]
+            x_tap = tl.load(tap_tile, mask=tap_rows[:, None] & x_columns, other=0.0)
+            total += x_tap.to(tl.float32) * tl.load(w_channel + k).to(tl.float32)
+    bias = 0.0
+    if b_ptr is not None:
+        bias += tl.load(b_ptr + c).to(tl.float32)
+        total += bias
+    y = total.to(y_ptr.dtype.element_ty)
+
+    columns = W * X_UNIT + 2 * PADDING
+    out_h = row + r * DILATION
+    y_rows = (out_h < H_OUT)[:, None]
+    y_plane = y_ptr + (plane.to(tl.int64) * H_OUT + row) * columns
+    y_tile = y_plane + (r * DILATION * columns)[:, None]
+    tl.store(y_tile + (in_w + PADDING)[None, :], y, mask=y_rows & x_columns)
+    if PADDING > 0:
+        side = tl.arange(0, BORDER)[None, :]
+        weights = tl.load(w_channel + j, mask=j < K, other=0.0).to(tl.float32)
+        bias += tl.sum(weights * 0.0)  # zero, unless a weight is infinite
+        border = (tl.zeros((ROWS, BORDER), dtype=tl.float32) + bias).to(y.dtype)
+        if block % BLOCKS == 0:
+            tl.store(y_tile + side, border, mask=y_rows & (side < PADDING))
+        if block % BLOCKS == BLOCKS - 1:
+            right = y_tile + (columns - PADDING) + side
+            tl.store(right, border, mask=y_rows & (side < PADDING))
+
+
 DTYPES = (torch.float32, torch.float16, torch.bfloat16)
 # A longer kernel is a loop with one row a program: unrolled it would be compiled for minutes.
 MOST_UNROLLED = tl.constexpr(32)
@@ -244,6 +329,11 @@ def fitting_width(most, columns, padding, *sizes):
     return width
 
 
+def aligns_outputs(k, padding, w, vector):
+    """Whether unaligned loads cost less than to shift the outputs against their inputs."""
+    return padding > 0 and (k > 17 or (k > 5 and w <= 32 and vector == 8))
+
+
 def tile(k, stride, padding, c, columns, vector, channels_last, *sizes):
     """WIDTH, ROWS, BLOCK and the number of warps: what was fastest on an H100, by size."""
     if channels_last:
@@ -253,39 +343,93 @@ def tile(k, stride, padding, c, columns, vector, channels_last, *sizes):
         return width, min(k + 1, most // width), 64, 2
     if stride > 1:  # neighbours are apart, so that no vector holds them
         return fitting_width(2, columns, 0), k // 2 + 1, 64, 2
-    if k > 10:  # many rows, so fewer columns: else registers leave too few warps
-        width = fitting_width(vector // 2, columns, padding, *sizes)
-        return width, min(14, k // 2 + 5), 128, 4
-    # Padding shifts the outputs against their inputs, which are what is aligned: a sector of 32
-    # bytes is written by two groups, so a program holds more of them. Halves are stored one by one.
+    if k > 10:
+        return long_tile(k, padding, columns, vector, *sizes)
+    return short_tile(k, padding, columns, vector, *sizes)
+
+
+def long_tile(k, padding, columns, vector, *sizes):
+    """Many rows share what they load, so fewer columns: else registers leave too few warps."""
+    pairs = vector == 8 and aligns_outputs(k, padding, sizes[0], vector)
+    width = fitting_width(2 if pairs else vector // 2, columns, padding, *sizes)
+    if vector == 8:
+        return width, 28 if pairs else min(14, k // 2 + 5), 128, 4
+    if k <= 17:
+        return width, 16, 256, 8
+    return width, 22 if padding > 0 else 24, 128, 4
+
+
+def short_tile(k, padding, columns, vector, *sizes):
+    """Whole vectors; padding shifts the outputs against their inputs, which are what is aligned.
+
+    A sector of 32 bytes is then written by two groups, so a program holds more of them. Halves are
+    stored one by one.
+    """
     most = 2 if padding > 0 and k > 5 and vector == 8 else vector
     width = fitting_width(most, columns, padding, *sizes)
     if padding == 0 and width > 1:
         return width, k // 2 + 1, 64, 2
+    narrow = (width == 2 and columns >= 20) or (width == 1 and columns < 16)
+    if narrow and padding > 0 and vector == 4:
+        return width, 8 // width, 32, 1  # one warp shifts its outputs and waits for no other
     rows = max(4 if vector == 4 else 6, k)
     if width == 1:
         return width, rows, 256, 8
+    if aligns_outputs(k, padding, sizes[0], vector):
+        return width, 2 * rows, 128, 4
     return width, rows, 256 if 2 * width * rows <= 64 else 128, 4
 
 
-def plan(x, weight, bias, stride, padding, dilation):
-    """A launch for tensors of these layouts; raises where there is none.
+def banded_block(x, size, k, padding, dilation):
+    """BLOCK of `banded_kernel` for contiguous halves; 0 where the other kernel is as fast or must.
 
-    Size and strides of the output, number of programs, sizes and constants of the kernel, and the
-    memory format that x must be copied to before, or None.
+    Float32 would be rounded before it is multiplied. Without padding a short kernel is at a copy's
+    speed by itself; padded, it gains where there are columns and programs enough.
     """
-    check_layouts(x, weight, bias)
+    _, _, _, w = x[0]
+    if k < (6 if padding > 0 else 11) or max(k - 1, padding) > 32:
+        return 0
+    if any(each % 8 != 0 for each in (w, *x[1][:3])):  # loads of 16 bytes
+        return 0
+    if 32 * dilation * size[3] > 2**31 - 1:  # what lies between a program's rows of the output
+        return 0
+    few = size[0] * size[1] * size[2] < 2**16
+    for block in (256, 128, 64, 32) if k > 10 else () if few else (256,):
+        if 20 * ceil_div(w, block) * block <= 23 * w:
+            return block
+    return 0
+
+
+def banded_launch(x, size, k, padding, dilation, block):
+    """Programs, sizes and constants of `banded_kernel`, and the largest number that it counts."""
+    (n, c, h, w), x_strides, _, _ = x
+    h_out = size[2]
+    rows = 16 if k <= 17 else 32  # rows + k - 1 of twice as many are what is multiplied
+    blocks = ceil_div(w, block)
+    programs = n * c * blocks * ceil_div(h_out, rows * dilation) * dilation
+    unit = hidden_unit(8, w, *x_strides[:3])
+    constants = {
+        "C": c,
+        "K": k,
+        "PADDING": padding,
+        "DILATION": dilation,
+        "X_UNIT": unit,
+        "ROWS": rows,
+        "BORDER": 16 if padding <= 16 else 32,
+        "BLOCK": block,
+        "num_warps": max(1, block // 64),
+    }
+    outer = (stride // unit for stride in x_strides[:3])
+    largest = max(h_out + 3 * rows * dilation, size[3] + block)
+    return programs, (h, w // unit, h_out, blocks, *outer), constants, largest
+
+
+def tiled_launch(x, size, k, stride, padding, dilation, channels_last):
+    """The same of `depthwise_conv_h_kernel`."""
     (n, c, h, w), x_strides, dtype, _ = x
-    k = weight[0][2]
-    h_out, w_out = output_size(h, w, k, stride, padding, dilation)
-    channels_last = suggests_channels_last(*x[:2]) or suggests_channels_last(*weight[:2])
-    # Any outer strides will do, so a crop is read in place; only the innermost must be 1.
-    copy_to = None
-    if x_strides[1 if channels_last else 3] != 1:
-        copy_to = torch.channels_last if channels_last else torch.contiguous_format
+    h_out, w_out = size[2:]
     columns, planes = (w_out * c, n) if channels_last else (w_out, n * c)
     vector = 16 // dtype.itemsize
-
     # Output rows so far apart share their input rows, the next one beginning `tap_step` taps later.
     common = common_divisor(stride, dilation)
     row_step, tap_step = dilation // common, stride // common
@@ -298,20 +442,13 @@ def plan(x, weight, bias, stride, padding, dilation):
         row_step = 1
     # Groups begin at an aligned column of the input: many aligned loads to few unaligned stores.
     aligned = stride == 1 and not channels_last
+    aligned = aligned and not aligns_outputs(k, padding, w, vector)
     skew = -padding % width if aligned else 0
     x_unit = hidden_unit(width, *x_sizes) if aligned else 1
     y_unit = hidden_unit(width, columns)
 
     groups = ceil_div(columns + skew, width)
     programs = ceil_div(groups * planes, block) * ceil_div(h_out, rows * row_step) * row_step
-    # Rows and columns are 32-bit numbers in the kernel, also those beyond the edges.
-    last_row = (h_out + rows * row_step) * stride + dilation * (k - 1)
-    last_column = max(groups * width, (w_out + width) * stride)
-    if max(programs, last_row, last_column) > 2**31 - 1:
-        raise ValueError(
-            f"an output of {planes} planes of {h_out} x {columns} elements is more than one launch "
-            "can cover: split the batch or the rows"
-        )
     sizes = (
         h,
         w // x_unit,
@@ -342,10 +479,44 @@ def plan(x, weight, bias, stride, padding, dilation):
         "BLOCK": block,
         "num_warps": num_warps,
     }
+    last_row = (h_out + rows * row_step) * stride + dilation * (k - 1)
+    return programs, sizes, constants, max(last_row, groups * width, (w_out + width) * stride)
+
+
+def plan(x, weight, bias, stride, padding, dilation):
+    """A launch for tensors of these layouts; raises where there is none.
+
+    Size and strides of the output, number of programs, sizes and constants of the kernel, whether
+    it is the banded one, and the memory format that x must be copied to before, or None.
+    """
+    check_layouts(x, weight, bias)
+    (n, c, h, w), x_strides, dtype, _ = x
+    k = weight[0][2]
+    h_out, w_out = output_size(h, w, k, stride, padding, dilation)
+    size = (n, c, h_out, w_out)
+    channels_last = suggests_channels_last(*x[:2]) or suggests_channels_last(*weight[:2])
+    # Any outer strides will do, so a crop is read in place; only the innermost must be 1.
+    copy_to = None
+    if x_strides[1 if channels_last else 3] != 1:
+        copy_to = torch.channels_last if channels_last else torch.contiguous_format
+    block = 0
+    if dtype.itemsize == 2 and stride == 1 and not channels_last:
+        block = banded_block(x, size, k, padding, dilation)
+    if block:
+        launch = banded_launch(x, size, k, padding, dilation, block)
+    else:
+        launch = tiled_launch(x, size, k, stride, padding, dilation, channels_last)
+    programs, sizes, constants, largest = launch
+    # Rows and columns are 32-bit numbers in the kernel, also those beyond the edges.
+    if max(programs, largest) > 2**31 - 1:
+        raise ValueError(
+            f"an output of {n * c} planes of {h_out} x {w_out} elements is more than one launch "
+            "can cover: split the batch or the rows"
+        )
     # An empty output of F.conv2d is contiguous, whatever its input was.
     outer = (1, w_out * c, c) if channels_last and n > 0 else (h_out * w_out, w_out, 1)
     y_strides = (c * h_out * w_out, *outer)
-    return (n, c, h_out, w_out), y_strides, programs, sizes, constants, copy_to
+    return size, y_strides, programs, sizes, constants, block > 0, copy_to
 
 
 # A plan takes the host longer than a launch, and a program calls with few layouts.
@@ -385,13 +556,14 @@ def depthwise_conv_h(x, weight, bias, *, stride, padding, dilation):
         raise RuntimeError("this kernel has no backward pass: call it under torch.no_grad()")
     planned = plan if compiling else remembered_plan
     given = (layout(weight), layout(bias), stride, padding, dilation)
-    size, strides, programs, sizes, constants, copy_to = planned(layout(x), *given)
+    size, strides, programs, sizes, constants, banded, copy_to = planned(layout(x), *given)
     if copy_to is not None:
         x = x.contiguous(memory_format=copy_to)
-        size, strides, programs, sizes, constants, _ = planned(layout(x), *given)
+        size, strides, programs, sizes, constants, banded, _ = planned(layout(x), *given)
     y = x.new_empty_strided(size, strides)
     if programs > 0:
-        depthwise_conv_h_kernel[(programs,)](
+        kernel = banded_kernel if banded else depthwise_conv_h_kernel
+        kernel[(programs,)](
             x,
             weight.resolve_neg().contiguous(),
             bias if bias is None else bias.resolve_neg().contiguous(),

@@ -37,10 +37,16 @@ def expected(x, weight, padding):
     return F.conv2d(x.float(), weight.float(), padding=padding, groups=x.shape[1]).half()
 
 
-def holds_beyond_2_31(shape, strides):
-    x, weight = sparse(shape, strides), torch.randn(shape[1], 1, 3, 1).half()
+def is_banded(x, weight, bias=None, stride=1, padding=0, dilation=1):
+    layouts = [KERNEL.layout(tensor) for tensor in (x, weight, bias)]
+    return KERNEL.plan(*layouts, stride, padding, dilation)[5]
+
+
+def holds_beyond_2_31(shape, strides, k=3):
+    x, weight = sparse(shape, strides), torch.randn(shape[1], 1, k, 1).half()
     x.copy_(torch.randn(shape))
     for padding in (0, 1):
+        assert is_banded(x, weight, padding=padding) == (k > 10)
         torch.testing.assert_close(
             convolution(x, weight, padding=padding), expected(x, weight, padding)
         )
@@ -54,6 +60,10 @@ def case_an_input_beyond_2_31_elements():
 def case_an_input_beyond_2_31_elements_counted_in_vectors():
     # 16 does not divide the width, so that sizes are handed over in units of 8: below 2^31 again.
     holds_beyond_2_31((2, 2, 4, 24), (2**31 + 2**16, 2**31 + 2**12, 2**29 + 2**8, 1))
+
+
+def case_an_input_beyond_2_31_elements_on_tensor_cores():
+    holds_beyond_2_31((2, 2, 13, 32), (2**31 + 2**16, 2**31 + 2**12, 2**28 + 2**8, 1), k=11)
 
 
 def case_widths_of_every_alignment():
@@ -131,6 +141,36 @@ def case_a_value_that_is_not_finite_stays_within_its_window():
         x[0, 0, 20, 3] = value
         theirs = F.conv2d(x, weight, padding=3, groups=2)
         torch.testing.assert_close(convolution(x, weight, padding=3), theirs, equal_nan=True)
+
+
+def case_long_kernels_of_halves_on_tensor_cores():
+    shapes = ((11, 0, 1, 64), (15, 7, 1, 56), (17, 17, 2, 120), (18, 0, 3, 32), (33, 32, 1, 240))
+    for dtype in (torch.float16, torch.bfloat16):
+        for k, padding, dilation, width in shapes:
+            x, weight = torch.randn(2, 3, 100, width).to(dtype), torch.randn(3, 1, k, 1).to(dtype)
+            bias = torch.randn(3).to(dtype)
+            crop = F.pad(x, (8, 16, 1, 2))[:, :, 1:-2, 8:-16]
+            given = {"padding": padding, "dilation": dilation}
+            theirs = F.conv2d(x.double(), weight.double(), bias.double(), groups=3, **given)
+            for each in (x, crop):
+                assert is_banded(each, weight, bias, **given)
+                ours = convolution(each, weight, bias, **given)
+                torch.testing.assert_close(ours, theirs.to(dtype), rtol=1e-2, atol=1e-2)
+
+
+def case_a_value_that_is_not_finite_spreads_no_further_on_tensor_cores():
+    x, weight = torch.randn(1, 2, 60, 32).half(), torch.randn(2, 1, 11, 1).half()
+    x[0, 0, 20, 3] = x[0, 1, 59, 31] = float("inf")
+    x[0, 0, 33, 30] = float("nan")
+    for infinite in (False, True):
+        if infinite:  # zero times infinity: the padding itself is NaN then
+            weight[1, 0, 4] = float("-inf")
+        for padding in (0, 5):
+            assert is_banded(x, weight, padding=padding)
+            theirs = F.conv2d(x.double(), weight.double(), padding=padding, groups=2).half()
+            ours = convolution(x, weight, padding=padding)
+            assert ours.isnan().equal(theirs.isnan())
+            torch.testing.assert_close(ours, theirs, rtol=1e-2, atol=1e-2, equal_nan=True)
 
 
 def case_a_negation_that_is_left_to_be_done():

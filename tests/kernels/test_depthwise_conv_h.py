@@ -74,6 +74,35 @@ def test_no_tile_asks_for_more_sums_than_registers_hold(kernel):
         assert width * rows * block // (32 * warps) <= 64
 
 
+@pytest.mark.parametrize(
+    ("size", "k", "padding", "dilation", "block"),
+    [
+        ((16, 64, 256, 256), 31, 15, 1, 256),
+        ((16, 64, 256, 256), 11, 0, 1, 256),
+        ((16, 64, 256, 256), 7, 3, 1, 256),
+        ((1, 1, 64, 120), 33, 32, 1, 128),
+        ((1, 1, 64, 32), 31, 0, 1, 32),
+        ((16, 64, 256, 256), 10, 0, 1, 0),  # at a copy's speed without
+        ((16, 64, 256, 256), 5, 2, 1, 0),
+        ((8, 8, 224, 224), 7, 3, 1, 0),  # too few programs
+        ((16, 64, 256, 112), 7, 3, 1, 0),  # too few columns
+        ((16, 64, 256, 256), 34, 0, 1, 0),  # no 32 rows of it share 64 of the input
+        ((16, 64, 256, 260), 31, 15, 1, 0),  # no loads of 16 bytes
+        ((16, 64, 256, 40), 31, 0, 1, 0),  # too many columns idle
+        ((1, 1, 2**24, 256), 11, 0, 2**20, 0),  # rows too far apart
+    ],
+)
+def test_which_halves_take_tensor_cores(kernel, size, k, padding, dilation, block):
+    n, c, h, w = size
+    x = (torch.Size(size), (c * h * w, h * w, w, 1), torch.float16, "cpu")
+    h_out, w_out = kernel.output_size(h, w, k, 1, padding, dilation)
+    assert kernel.banded_block(x, (n, c, h_out, w_out), k, padding, dilation) == block
+    weight = (torch.Size((c, 1, k, 1)), (k, k, 1, 1), torch.float16, "cpu")
+    assert kernel.plan(x, weight, None, 1, padding, dilation)[5] == (block > 0)
+    single = [(*layout[:2], torch.float32, "cpu") for layout in (x, weight)]
+    assert not kernel.plan(*single, None, 1, padding, dilation)[5]
+
+
 def test_a_plan_is_made_once_and_only_for_ints(kernel, monkeypatch):
     made = []
     plan = kernel.plan
@@ -140,7 +169,8 @@ def test_more_planes_than_a_grid_holds_are_refused(kernel, monkeypatch):
 
 @pytest.mark.parametrize("dynamic", [False, True])
 @pytest.mark.parametrize("autocast", [False, True])
-def test_dynamo_traces_a_whole_call_into_one_graph(kernel, monkeypatch, dynamic, autocast):
+@pytest.mark.parametrize("k", [3, 31])
+def test_dynamo_traces_a_whole_call_into_one_graph(kernel, monkeypatch, dynamic, autocast, k):
     """Without a GPU: what would be compiled is looked at, and not run."""
     monkeypatch.setattr("torch.utils._triton.has_triton", lambda: True)
     graphs = []
@@ -151,10 +181,13 @@ def test_dynamo_traces_a_whole_call_into_one_graph(kernel, monkeypatch, dynamic,
 
     torch.compiler.reset()
     model = torch.compile(
-        kernel.ModelNew(8, 3, padding=1, bias=True), fullgraph=True, backend=keep, dynamic=dynamic
+        kernel.ModelNew(8, k, padding=k // 2, bias=True),
+        fullgraph=True,
+        backend=keep,
+        dynamic=dynamic,
     )
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=autocast):
-        for shape in ((2, 8, 16, 16), (2, 8, 33, 47), (3, 8, 65, 129)):
+        for shape in ((2, 8, 16, 16), (2, 8, 33, 47), (3, 8, 65, 128)):
             model(torch.zeros(shape))
     assert graphs
     for graph in graphs:
@@ -185,8 +218,18 @@ COMPILED = {
     "padded_width_28": ({"width": 28, "padding": 2}, "float32", (64, 64)),
     "padded_to_260": ({"width": 252, "stride": 2, "padding": 2}, "float32", (32, 64)),
     "strided": ({"stride": 2}, "float32", (32, 64)),
+    "padded_31": ({"kernel_size": 31, "padding": 15}, "float32", (32, 64)),
+    "half_padded_width_28": ({"kernel_size": 7, "padding": 3, "width": 28}, "float16", (16, 32)),
+    "tensor_cores": ({"kernel_size": 31}, "float16", WIDEST),
+    "tensor_cores_padded": (
+        {"kernel_size": 31, "padding": 15, "bias": True},
+        "bfloat16",
+        (128, 16),
+    ),
+    "tensor_cores_short": ({"kernel_size": 7, "padding": 3}, "float16", (128, 16)),
 }
 FULL = ("flagship", "one_value", "one_column", "strided")
+SHARED = ("tensor_cores", "tensor_cores_padded")
 
 
 @pytest.fixture(scope="module")
@@ -208,7 +251,9 @@ def test_compiled_for_an_rtx_4090(compiled, name):
     (launch,) = compiled[name].static.launches
     bits = COMPILED[name][2]
     assert launch.stack_bytes == launch.local_bytes == 0
-    # Rows that share what they load keep sums in registers, which is what limits occupancy.
-    assert launch.theoretical_occupancy_pct > (80 if name in FULL else 24)
+    # Rows that share what they load keep sums in registers, which is what limits occupancy; 64 rows
+    # of the input in shared memory limit it further.
+    least = 80 if name in FULL else 16 if name in SHARED else 24
+    assert launch.theoretical_occupancy_pct > least
     if bits:
         assert (launch.widest_global_load_bits, launch.widest_global_store_bits) == bits

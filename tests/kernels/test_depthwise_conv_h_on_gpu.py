@@ -75,14 +75,45 @@ def test_more_groups_of_columns_than_an_int32_counts(kernel):
         assert y[part].equal(2 * x[part])
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize(
+    ("size", "k", "padding", "dilation"),
+    [
+        ((2, 3, 100, 64), 11, 0, 1),
+        ((2, 3, 100, 128), 31, 15, 1),
+        ((1, 2, 190, 240), 33, 32, 3),
+        ((3, 5, 40, 512), 18, 0, 2),
+        ((16, 64, 256, 256), 7, 3, 1),
+    ],
+)
+def test_tensor_cores_give_what_the_sums_are(kernel, dtype, size, k, padding, dilation):
+    c = size[1]
+    x = torch.randn(size, dtype=dtype, device="cuda")
+    weight = torch.randn(c, 1, k, 1, dtype=dtype, device="cuda")
+    bias = torch.randn(c, dtype=dtype, device="cuda")
+    for infinite in (False, True):
+        if infinite:
+            x[0, 0, 20, 3] = x[-1, -1, -1, -1] = float("inf")
+            x[0, -1, 33, 30] = float("nan")
+        given = {"padding": padding, "dilation": dilation}
+        layouts = [kernel.layout(each) for each in (x, weight, bias)]
+        assert kernel.plan(*layouts, 1, padding, dilation)[5]
+        ours = kernel.depthwise_conv_h(x, weight, bias, stride=1, **given)
+        theirs = F.conv2d(x.float(), weight.float(), bias.float(), groups=c, **given).to(dtype)
+        assert ours.isnan().equal(theirs.isnan())
+        # One rounding to the dtype of sums of up to 33 products, each below 20.
+        torch.testing.assert_close(ours, theirs, rtol=1e-2, atol=1e-2, equal_nan=True)
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")  # what its compiler imports
 @pytest.mark.parametrize("dynamic", [False, True])
-def test_torch_compile_takes_it_whole(kernel, dynamic):
+@pytest.mark.parametrize(("k", "dtype"), [(3, torch.float32), (31, torch.float16)])
+def test_torch_compile_takes_it_whole(kernel, dynamic, k, dtype):
     torch.compiler.reset()
-    model = kernel.ModelNew(8, 3, padding=1, bias=True).cuda()
+    model = kernel.ModelNew(8, k, padding=k // 2, bias=True).to("cuda", dtype)
     compiled = torch.compile(model, fullgraph=True, dynamic=dynamic)
-    for shape in ((2, 8, 16, 16), (2, 8, 33, 47), (3, 8, 65, 129)):
-        x = torch.randn(shape, device="cuda")
+    for shape in ((2, 8, 16, 16), (2, 8, 33, 47), (3, 8, 65, 128)):
+        x = torch.randn(shape, device="cuda", dtype=dtype)
         torch.testing.assert_close(compiled(x), model(x))
 
 

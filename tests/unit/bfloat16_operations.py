@@ -15,71 +15,119 @@ from gate import interpreter
 
 
 @triton.jit
-def operations_kernel(x_ptr, y_ptr, z_ptr, NAME: tl.constexpr, SIZE: tl.constexpr):
-    i = tl.arange(0, SIZE)
-    square = i[:, None] * SIZE + i[None, :]
-    if NAME == "product_of_matrices":
-        product = tl.dot(tl.load(x_ptr + square), tl.load(y_ptr + square))
-        tl.store(z_ptr + square, product.to(tl.bfloat16))
-    else:
-        x, y = tl.load(x_ptr + i), tl.load(y_ptr + i)
-        if NAME == "sum":
-            z = x + y
-        elif NAME == "difference":
-            z = x - y
-        elif NAME == "product":
-            z = x * y
-        elif NAME == "quotient":
-            z = x / y
-        elif NAME == "constant":
-            z = x * 2.0 + 1.0
-        elif NAME == "negation":
-            z = -x
-        elif NAME == "absolute":
-            z = tl.abs(x)
-        elif NAME == "comparison":
-            z = tl.where(x > y, x, y)
-        elif NAME == "fused":
-            z = tl.fma(x, y, x)
-        elif NAME == "reduced":
-            z = x * 0.0 + tl.sum(x, 0)
-        elif NAME == "largest":
-            z = x * 0.0 + tl.max(x, 0)
-        elif NAME == "scanned":
-            z = tl.cumsum(x, 0)
-        elif NAME == "as_integer":
-            z = (x * 4.0).to(tl.int32).to(tl.bfloat16)
-        tl.store(z_ptr + i, z)
+def elements_kernel(x_ptr, y_ptr, z_ptr, operation: tl.constexpr):
+    i = tl.arange(0, 16)
+    tl.store(z_ptr + i, operation(tl.load(x_ptr + i), tl.load(y_ptr + i)))
+
+
+@triton.jit
+def matrices_kernel(x_ptr, y_ptr, z_ptr, operation: tl.constexpr):
+    i = tl.arange(0, 16)[:, None] * 16 + tl.arange(0, 16)[None, :]
+    tl.store(z_ptr + i, operation(tl.load(x_ptr + i), tl.load(y_ptr + i)))
+
+
+@triton.jit
+def added(x, y):
+    return x + y
+
+
+@triton.jit
+def subtracted(x, y):
+    return x - y
+
+
+@triton.jit
+def multiplied(x, y):
+    return x * y
+
+
+@triton.jit
+def divided(x, y):
+    return x / y
+
+
+@triton.jit
+def with_constants(x, y):
+    return x * 2.0 + 1.0
+
+
+@triton.jit
+def negated(x, y):
+    return -x
+
+
+@triton.jit
+def absolute(x, y):
+    return tl.abs(x)
+
+
+@triton.jit
+def compared(x, y):
+    return tl.where(x > y, x, y)
+
+
+@triton.jit
+def fused(x, y):
+    return tl.fma(x, y, x)
+
+
+@triton.jit
+def reduced(x, y):
+    return y + tl.sum(x, 0)
+
+
+@triton.jit
+def largest(x, y):
+    return y + tl.max(x, 0)
+
+
+@triton.jit
+def scanned(x, y):
+    return tl.cumsum(x, 0)
+
+
+@triton.jit
+def as_integer(x, y):
+    return (x * 4.0).to(tl.int32).to(tl.bfloat16)
+
+
+@triton.jit
+def product_of_matrices(x, y):
+    return tl.dot(x, y).to(tl.bfloat16)
 
 
 EXPECTED = {
-    "sum": lambda x, y: x + y,
-    "difference": lambda x, y: x - y,
-    "product": lambda x, y: x * y,
-    "quotient": lambda x, y: x / y,
-    "constant": lambda x, _: x * 2 + 1,
-    "negation": lambda x, _: -x,
-    "absolute": lambda x, _: x.abs(),
-    "comparison": torch.maximum,
-    "fused": lambda x, y: (x.float() * y.float() + x.float()).bfloat16(),
-    "reduced": lambda x, _: x.float().sum().bfloat16().expand(x.shape),
-    "largest": lambda x, _: x.max().expand(x.shape),
-    "scanned": lambda x, _: x.float().cumsum(0).bfloat16(),
-    "as_integer": lambda x, _: (x * 4).int().bfloat16(),
-    "product_of_matrices": lambda x, y: (x.float() @ y.float()).bfloat16(),
+    added: lambda x, y: x + y,
+    subtracted: lambda x, y: x - y,
+    multiplied: lambda x, y: x * y,
+    divided: lambda x, y: x / y,
+    with_constants: lambda x, _: x * 2 + 1,
+    negated: lambda x, _: -x,
+    absolute: lambda x, _: x.abs(),
+    compared: torch.maximum,
+    fused: lambda x, y: (x.float() * y.float() + x.float()).bfloat16(),
+    reduced: lambda x, y: y + x.float().sum().bfloat16(),
+    largest: lambda x, y: y + x.max(),
+    scanned: lambda x, _: x.float().cumsum(0).bfloat16(),
+    as_integer: lambda x, _: (x * 4).int().bfloat16(),
+    product_of_matrices: lambda x, y: (x.float() @ y.float()).bfloat16(),
 }
+NAMES = [operation.__name__ for operation in EXPECTED]
 
 
 def main():
     if sys.argv[1:] != ["unprepared"]:
         interpreter.prepare()
     torch.manual_seed(0)
-    for name, expected in EXPECTED.items():
-        shape = (16, 16) if name == "product_of_matrices" else (16,)
+    for operation, expected in EXPECTED.items():
+        name = operation.__name__
+        matrices = operation is product_of_matrices
+        shape = (16, 16) if matrices else (16,)
         x, y = torch.randn(shape).bfloat16(), torch.randn(shape).bfloat16()
         z = torch.full_like(x, float("nan"))
+        kernel = matrices_kernel if matrices else elements_kernel
         try:
-            operations_kernel[(1,)](x, y, z, name, SIZE=16)
+            kernel[(1,)](x, y, z, operation)
             torch.testing.assert_close(z, expected(x, y))
         except Exception as error:  # noqa: BLE001 - whatever Triton raises, the next one is tried
             sys.stderr.write(f"{name}: {error}\n")

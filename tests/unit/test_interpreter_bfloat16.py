@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("triton")
 
-from tests.unit import bfloat16_operations as bfloat16  # noqa: E402
+from tests.unit import bfloat16_operations as bfloat16
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def operations():
     return right(), right("unprepared")
 
 
-@pytest.mark.parametrize("operation", bfloat16.EXPECTED)
+@pytest.mark.parametrize("operation", bfloat16.NAMES)
 def test_bfloat16_is_computed_as_such(operations, operation):
     passed, failures = operations[0]
     assert operation in passed, failures
@@ -40,4 +40,4 @@ def test_bfloat16_is_computed_as_such(operations, operation):
 def test_without_its_preparation_a_sum_of_bfloat16_would_be_noise(operations):
     passed, _ = operations[1]
     assert "absolute" in passed
-    assert not {"sum", "comparison", "constant", "reduced", "product_of_matrices"} & {*passed}
+    assert not {"added", "compared", "with_constants", "reduced", "product_of_matrices"} & {*passed}

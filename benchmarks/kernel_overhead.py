@@ -14,7 +14,7 @@ from benchmarks.kernel_cases import Case
 from benchmarks.kernel_competitors import kernel, tensors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 # A launch queue holds 1024; so few calls of a small case never wait for a place in it.
 CALLS, TIMES = 100, 20
@@ -47,7 +47,7 @@ def overheads() -> dict[str, float]:
         "its bare Triton launch": recorded_launch(module, wrapper),
         "F.conv2d": partial(F.conv2d, x, weight, groups=SMALL.c),
     }
-    return {name: host_ns(call) for name, call in calls.items()}
+    return host_ns(calls)
 
 
 def recorded_launch(module: Any, call: Callable[[], Any]) -> Callable[[], Any]:
@@ -63,17 +63,20 @@ def recorded_launch(module: Any, call: Callable[[], Any]) -> Callable[[], Any]:
     return recorder.launch
 
 
-def host_ns(call: Callable[[], Any]) -> float:
-    taken = []
-    call()
+def host_ns(calls: Mapping[str, Callable[[], Any]]) -> dict[str, float]:
+    """Medians over TIMES turns of CALLS calls each, so that a host that slows down slows all."""
+    taken: dict[str, list[int]] = {name: [] for name in calls}
+    for call in calls.values():
+        call()
     for _ in range(TIMES):
-        torch.cuda.synchronize()
-        for _ in range(CALLS):
-            started = time.perf_counter_ns()
-            call()
-            taken.append(time.perf_counter_ns() - started)
+        for name, call in calls.items():
+            torch.cuda.synchronize()
+            for _ in range(CALLS):
+                started = time.perf_counter_ns()
+                call()
+                taken[name].append(time.perf_counter_ns() - started)
     torch.cuda.synchronize()
-    return median(taken)
+    return {name: median(each) for name, each in taken.items()}
 
 
 def overhead_markdown(figures: dict[str, float]) -> str:

@@ -15,7 +15,7 @@ from typing import Literal
 
 import numpy as np
 
-Said = Literal["slower", "not slower", "undecided"]
+Said = Literal["slower", "not slower", "undecided", "machine moved"]
 Processes = Sequence[Sequence[float]]
 
 BOOTSTRAP_DRAWS = 1000

@@ -1,4 +1,4 @@
-"""The rule on runtime, held to a pool of fresh processes on four H100s (benchmarks/RESULTS.md)."""
+"""The rule on runtime, held to a pool of fresh processes on six H100s (benchmarks/RESULTS.md)."""
 
 from functools import cache
 from pathlib import Path
@@ -21,8 +21,8 @@ from gate.stats import log_deviation
 POOL = Path(__file__).parents[1] / "data" / "h100" / "pool.jsonl.gz"
 VERDICTS = 150
 DEVIATIONS = {"large": 0.0002, "58 us": 0.001, "medium": 0.001, "5 us": 0.01, "small": 0.01}
-# Of the first kernel as it is now; the other pools are of a revision before.
-TODAY = ("medium", "small")
+# It runs `small` 1.7 % slower than the others do, in every process.
+SLOW_MACHINE = "NVIDIA H100 80GB HBM3#6"
 
 
 @cache
@@ -44,8 +44,8 @@ def verdicts(size, *, floor, planted):
 @pytest.mark.parametrize("size", DEVIATIONS)
 def test_processes_of_one_machine_hardly_differ(size):
     unchanged = {key: p for key, p in by_arm(pool_of(size)).items() if key[1] == UNCHANGED_ARM}
-    assert len(unchanged) == 2
-    assert sum(map(len, unchanged.values())) >= (160 if size in TODAY else 200)
+    assert len(unchanged) >= 2
+    assert sum(map(len, unchanged.values())) >= 200
     for mine in unchanged.values():
         assert 0 < log_deviation(medians(mine)) < DEVIATIONS[size]
 
@@ -54,25 +54,29 @@ def test_processes_of_one_machine_hardly_differ(size):
 @pytest.mark.parametrize("size", DEVIATIONS)
 def test_nobody_is_blamed_for_an_unchanged_kernel(size, floor):
     said = verdicts(size, floor=floor, planted=False)
-    assert len(said) == 4
-    assert set().union(*said.values()) == {"not slower"}
+    assert len(said) >= 4
+    for case, each in said.items():
+        moved = case.measured_on == SLOW_MACHINE
+        assert each == ({"machine moved"} if moved else {"not slower"}), case
 
 
 @pytest.mark.parametrize(
-    ("size", "least"), [("large", 1.9), ("58 us", 1.9), ("medium", 2.2), ("5 us", 4.7)]
+    ("size", "least"),
+    [("large", 1.9), ("58 us", 1.9), ("medium", 2.2), ("5 us", 4.7), ("small", 4.0)],
 )
 def test_what_is_slower_by_its_true_size_is_caught(size, least):
     said = verdicts(size, floor=0.01, planted=True)
-    large_enough = {case: s for case, s in said.items() if size_of(case) >= least}
-    assert len(large_enough) >= (1 if size in TODAY else 2)
-    assert set().union(*large_enough.values()) == {"slower"}
+    large_enough = [each for case, each in said.items() if size_of(case) >= least]
+    assert large_enough
+    assert set().union(*large_enough) == {"slower"}
 
 
-@pytest.mark.parametrize("size", ["large", "58 us"])
+@pytest.mark.parametrize("size", ["large", "58 us", "medium"])
 def test_half_the_floor_catches_half_the_slowdown(size):
     said = verdicts(size, floor=0.005, planted=True)
-    assert min(map(size_of, said)) <= 1.1
-    assert set().union(*said.values()) == {"slower"}
+    smallest = min(said, key=size_of)
+    assert size_of(smallest) <= 1.1
+    assert said[smallest] == {"slower"}
 
 
 def test_fewer_samples_make_more_noise_and_not_too_much():

@@ -4,7 +4,7 @@
 cases of `kernel_cases` as the kernel plans them and with tiles drawn at random, all interleaved, by
 the gate's own method with a cold L2; every tile's output is held against cuDNN's. OUT.jsonl gets a
 line a case; the fastest few are printed as WIDTH x ROWS, BLOCK / warps. Where an output is lower
-than ROWS, the kernel takes fewer; what it plans for tensor cores has no tile.
+than ROWS, the kernel takes fewer. Halves are tried on tensor cores too, by columns a program.
 """
 
 from __future__ import annotations
@@ -37,6 +37,8 @@ PLANNED = "planned"
 ROWS = (1, 2, 3, 4, 6, 7, 8, 12, 14, 16, 20, 22, 24, 28)
 BLOCKS = (32, 64, 128, 256, 512)
 WARPS = (1, 2, 4, 8)
+# Of the input, that a program on tensor cores takes.
+COLUMNS = (32, 64, 128, 256)
 # Sums that a thread may keep, and groups of columns that it may have.
 MOST_SUMS, MOST_GROUPS = 64, 4
 
@@ -67,18 +69,26 @@ def calls(case: Case, count: int) -> tuple[Callable[[], Any], dict[str, Callable
     call = partial(module.depthwise_conv_h, x, weight, bias, **sizes)
     own = module.tile, module.banded_block
 
-    def tiled(tile: Tile) -> Any:
+    def planned_with(tile: Tile | None, block: int) -> Any:
         module.PLANS.clear()
-        module.tile, module.banded_block = lambda *_: tile, lambda *_: 0
+        module.tile, module.banded_block = lambda *_: tile, lambda *_: block
         try:
             return call()
         finally:
             module.PLANS.clear()
             module.tile, module.banded_block = own
 
-    named = {shown(tile): partial(tiled, tile) for tile in tiles(case, count)}
+    named = {shown(tile): partial(planned_with, tile, 0) for tile in tiles(case, count)}
+    if fits_tensor_cores(case):
+        named |= {f"tensor cores, {each}": partial(planned_with, None, each) for each in COLUMNS}
     cudnn = partial(F.conv2d, x, weight, bias, groups=case.c, **sizes)
     return cudnn, {PLANNED: call, **named}
+
+
+def fits_tensor_cores(case: Case) -> bool:
+    """Whether the kernel's product of matrices could compute it, however slowly."""
+    vectors = case.stride == 1 and not case.channels_last and case.w % 8 == 0
+    return vectors and ITEM_BYTES[case.dtype] == 2 and max(case.k - 1, case.padding) <= 32
 
 
 def shown(tile: Tile) -> str:

@@ -103,7 +103,7 @@ def dry(tmp_path_factory):
 
 def test_every_competitor_is_timed_and_agrees(dry):
     rows = [json.loads(line) for line in dry[0].read_text().splitlines()]
-    assert len(rows) == 4
+    assert len(rows) == 5
     for row in rows:
         assert row["failed"] == {}
         assert {"kernel", "cudnn", "seed", "copy", "stream"} <= set(row["ns"])
@@ -114,8 +114,8 @@ def test_a_run_goes_on_where_it_was_left(dry):
     out, (first, second, third) = dry
     rows = [json.loads(line) for line in out.read_text().splitlines()]
     assert [sum("compile" in row["ns"] for row in rows), "compile" in rows[-1]["ns"]] == [1, True]
-    assert [run.stdout.count(" us\n") for run in (first, second, third)] == [3, 1, 0]
-    assert "3 of 3 workloads on made up" in third.stdout
+    assert [run.stdout.count(" us\n") for run in (first, second, third)] == [4, 1, 0]
+    assert "4 of 4 workloads on made up" in third.stdout
     assert out.with_suffix(".md").read_text() in third.stdout
 
 
@@ -125,7 +125,7 @@ def test_the_overhead_is_told(dry):
 
 def test_no_case_begins_when_the_time_is_over(dry, tmp_path):
     made = dry_run(str(tmp_path / "out.jsonl"), "--seconds", "1e-9")
-    assert "3 cases are left" in made.stdout, made.stderr
+    assert "4 cases are left" in made.stdout, made.stderr
 
 
 def test_every_tile_is_held_against_cudnn_and_timed(tmp_path):
@@ -133,8 +133,8 @@ def test_every_tile_is_held_against_cudnn_and_timed(tmp_path):
     made = dry_run("tiles", str(out), "--tiles", "3")
     assert made.returncode == 0, made.stderr
     rows = [json.loads(line) for line in out.read_text().splitlines()]
-    assert [len(row["ns"]) for row in rows] == [4, 4, 4], made.stdout
-    assert made.stdout.count(": planned ") == 3
+    assert [len(row["ns"]) for row in rows] == [4, 4, 4, 8], made.stdout
+    assert made.stdout.count(": planned ") == 4
 
 
 def test_tiles_are_what_registers_hold():

@@ -206,7 +206,7 @@ def cases_of(processes: Sequence[Process]) -> list[Case]:
     """
     kinds = {p.machine: p.kind for p in processes if p.arm == UNCHANGED_ARM}
     unchanged = Counter(p.machine for p in processes if p.arm == UNCHANGED_ARM)
-    alone = [machine for machine in sorted(kinds) if unchanged[machine] >= 2 * CALIBRATION]
+    alone = [machine for machine in sorted(kinds) if unchanged[machine] >= CALIBRATION + LOOKS[0]]
     planted = sorted({(p.machine, p.arm) for p in processes if p.arm != UNCHANGED_ARM})
     across = [pair for pair in permutations(sorted(kinds), 2) if kinds[pair[0]] == kinds[pair[1]]]
     return [

@@ -152,11 +152,11 @@ def banded_kernel(
 ):
     """ROWS rows of what BLOCK columns of the input give, as one product on tensor cores.
 
-    Rows are DILATION apart, so they need ROWS + K - 1 rows of x, and row r needs w[j - r] times
-    the j-th of them: a banded matrix. Its zeros are K - 1 more products for each output, which
-    cost less than the products by themselves do elsewhere, but zero times infinity is NaN: a
-    program that finds any computes its outputs again, tap by tap. The BORDER columns at most on
-    either side see padding alone. W and the strides count in units of X_UNIT elements.
+    Rows are DILATION apart, so they need ROWS + K - 1 rows of x, and row r is the sum of w[j - r]
+    times the j-th of them: w becomes a banded matrix of ROWS by 2 * ROWS. Zero times infinity is
+    NaN, so a program that finds NaN among its outputs computes them again, tap by tap. PADDING
+    columns on either side, up to BORDER, see nothing of the input. W and the strides count in units
+    of X_UNIT elements.
     """
     strips = tl.cdiv(H_OUT, ROWS * DILATION) * DILATION
     strip = tl.program_id(0) % strips

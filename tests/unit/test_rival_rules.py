@@ -143,7 +143,7 @@ def test_processes_with_luck_of_their_own_fool_pooled_samples_and_not_the_gate()
 def test_another_machine_is_slower_by_itself_and_no_kernel_is_blamed():
     found = tallies(pool(machines=(("one", "H100", 0.0), ("two", "H100", 0.06)), arms=("A",)), 20)
     moved = Case("one", "two", "A")
-    assert found[OURS, moved].said == {"undecided": 20}
+    assert found[OURS, moved].said == {"machine moved": 20}
     assert found["one run, 5 %", moved].said == {"slower": 20}
     assert min(found[OURS, moved].processes) >= 9  # a look, and the two arms measured in turn
 
@@ -151,6 +151,7 @@ def test_another_machine_is_slower_by_itself_and_no_kernel_is_blamed():
 def test_a_small_pool_ends_the_looks_early():
     few = [p for p in pool(luck=0.008, arms=("A",)) if p.machine == "one"][:26]
     assert max(tallies(few)[OURS, Case("one", "one", "A")].processes) <= 6
+    assert tallies(few[:22]) == {}  # too few for a stored baseline and a first look
 
 
 def test_the_report_is_a_table_a_size_and_one_of_the_pools(tmp_path):

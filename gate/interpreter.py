@@ -25,7 +25,7 @@ KNOWN_LIMITS: tuple[tuple[type[BaseException], str], ...] = (
     (RuntimeError, r"\d+ active drivers"),
     (ValueError, r"Multiple assignments are not supported"),
     (Exception, r"mask has unsupported dtype"),
-    (ValueError, r"[Uu]nsupported (integer value|padding|semantic|rmwOp)"),
+    (ValueError, r"[Uu]nsupported (integer value|padding|semantic|rmwOp|data type)"),
     (AttributeError, r"'float' object has no attribute"),
 )
 

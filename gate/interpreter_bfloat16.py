@@ -1,9 +1,10 @@
 """bfloat16 in Triton's CPU interpreter, which keeps it as uint16 and computes with its bits.
 
 A sum of two such tensors is noise there, and a kernel would be blamed for it; Triton's developers
-call it not supported: https://github.com/triton-lang/triton/issues/11584. Here every operation is
-made in float32 and rounded to the nearest, which for a sum, a product or a quotient is what a GPU
-gives. Triton is imported by the caller, since `TRITON_INTERPRET` must be set before.
+call it not supported: https://github.com/triton-lang/triton/issues/11584. Here arithmetic,
+comparisons and casts are made in float32 and rounded to the nearest, which for a sum, a product or
+a quotient is what a GPU gives; `tl.sum` and its like are rounded once. What a block pointer pads
+with NaN is still 0. Triton is imported by the caller, since `TRITON_INTERPRET` must be set before.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 # What all element-wise operations are made of, and those that are made of none of these.
 OPERATIONS = ("binary_op", "unary_op", "ternary_op", "create_fma", "create_rsqrt", "create_erf")
+# What numpy reduces at once; other combinations are made of operations, element by element.
+REDUCTIONS, SCANS = ("sum", "min_max"), ("cumsum", "cumprod")
 
 
 def teach(interpreter: Any) -> None:
@@ -31,8 +34,9 @@ def teach(interpreter: Any) -> None:
     builder.get_bf16 = lambda _, value: types.narrow(
         interpreter.TensorHandle(np.array([value], dtype=np.float32), language.float32)
     )
-    for each in (interpreter.ReduceOps, interpreter.ScanOps):
-        each.apply_impl = types.widened_reduction(each.apply_impl, language.tensor)
+    for each, names in ((interpreter.ReduceOps, REDUCTIONS), (interpreter.ScanOps, SCANS)):
+        for name in names:
+            setattr(each, name, types.widened_reduction(getattr(each, name), language.tensor))
 
 
 class _Types:
@@ -80,22 +84,19 @@ class _Types:
 
         return convert
 
-    def widened_reduction(self, apply: Callable[..., Any], tensor: Any) -> Callable[..., Any]:
-        def reduce(operation: Any, given: tuple[Any, ...]) -> Any:
-            narrow = [self.is_narrow(each.handle) for each in given]
-            wide = (
-                tensor(self.widen(each.handle), each.type.with_element_ty(self.float32))
-                if is_narrow
-                else each
-                for each, is_narrow in zip(given, narrow, strict=True)
-            )
-            results = apply(operation, tuple(wide))
+    def widened_reduction(self, reduction: Callable[..., Any], tensor: Any) -> Callable[..., Any]:
+        def retyped(value: Any, convert: Callable[[Any], Any], to: Any) -> Any:
+            return tensor(convert(value.handle), value.type.with_element_ty(to))
+
+        def reduce(operation: Any, given: Any, *how: Any, **named: Any) -> Any:
+            if not self.is_narrow(given.handle):
+                return reduction(operation, given, *how, **named)
+            wide = retyped(given, self.widen, self.float32)
+            results = reduction(operation, wide, *how, **named)
             several = isinstance(results, tuple | list)
             back = [
-                tensor(self.narrow(each.handle), each.type.with_element_ty(self.bfloat16))
-                if is_narrow and each.dtype == self.float32
-                else each
-                for each, is_narrow in zip(results if several else [results], narrow, strict=False)
+                retyped(each, self.narrow, self.bfloat16) if each.dtype == self.float32 else each
+                for each in (results if several else [results])
             ]
             return type(results)(back) if several else back[0]
 

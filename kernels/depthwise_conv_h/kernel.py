@@ -353,7 +353,7 @@ def long_tile(k, padding, columns, vector, *sizes):
     pairs = vector == 8 and aligns_outputs(k, padding, sizes[0], vector)
     width = fitting_width(2 if pairs else vector // 2, columns, padding, *sizes)
     if vector == 8:
-        return width, 28 if pairs and width > 1 else min(14, k // 2 + 5), 128, 4
+        return width, 28 if pairs and k > 23 and width > 1 else min(14, k // 2 + 5), 128, 4
     if k <= 17:
         return width, 16, 256, 8
     return width, 22 if padding > 0 else 24, 128, 4

@@ -220,6 +220,8 @@ COMPILED = {
     "strided": ({"stride": 2}, "float32", (32, 64)),
     "padded_31": ({"kernel_size": 31, "padding": 15}, "float32", (32, 64)),
     "half_padded_width_28": ({"kernel_size": 7, "padding": 3, "width": 28}, "float16", (16, 32)),
+    "half_padded_18": ({"kernel_size": 18, "padding": 9, "width": 250}, "float16", None),
+    "half_padded_24": ({"kernel_size": 24, "padding": 12, "width": 28}, "float16", (16, 32)),
     "tensor_cores": ({"kernel_size": 31}, "float16", WIDEST),
     "tensor_cores_padded": (
         {"kernel_size": 31, "padding": 15, "bias": True},

@@ -1,11 +1,14 @@
 """What bfloat16 kernels compute in Triton's CPU interpreter once the gate has prepared it.
 
-Run by `test_interpreter.py` with TRITON_INTERPRET=1, which Triton reads when it is imported, in a
-process of its own. Writes the name of each operation that gives what PyTorch gives; with
-`unprepared` as its argument it leaves the interpreter as Triton made it.
+Run by `test_interpreter_bfloat16.py` with TRITON_INTERPRET=1, which Triton reads when it is
+imported, in a process of its own. Writes the name of each operation that gives what PyTorch gives;
+with `unprepared` as its argument it leaves the interpreter as Triton made it.
 """
 
 import sys
+from functools import reduce
+from itertools import accumulate
+from operator import and_
 
 import torch
 import triton
@@ -87,6 +90,27 @@ def scanned(x, y):
 
 
 @triton.jit
+def add(a, b):
+    return a + b
+
+
+@triton.jit
+def scanned_step_by_step(x, y):
+    return tl.associative_scan(x, 0, add)
+
+
+@triton.jit
+def common_bits(a, b):
+    common = a.to(tl.int16, bitcast=True) & b.to(tl.int16, bitcast=True)
+    return common.to(tl.bfloat16, bitcast=True)
+
+
+@triton.jit
+def reduced_by_bits(x, y):
+    return y + tl.reduce(x, 0, common_bits)
+
+
+@triton.jit
 def as_integer(x, y):
     return (x * 4.0).to(tl.int32).to(tl.bfloat16)
 
@@ -109,6 +133,8 @@ EXPECTED = {
     reduced: lambda x, y: y + x.float().sum().bfloat16(),
     largest: lambda x, y: y + x.max(),
     scanned: lambda x, _: x.float().cumsum(0).bfloat16(),
+    scanned_step_by_step: lambda x, _: torch.stack([*accumulate(x)]),
+    reduced_by_bits: lambda x, y: y + reduce(and_, x.view(torch.int16)).view(torch.bfloat16),
     as_integer: lambda x, _: (x * 4).int().bfloat16(),
     product_of_matrices: lambda x, y: (x.float() @ y.float()).bfloat16(),
 }

@@ -22,6 +22,7 @@ def raised_inside_triton(error):
         RuntimeError("0 active drivers ([]). There should only be one."),
         ValueError("Multiple assignments are not supported"),
         RuntimeError("mask has unsupported dtype"),
+        ValueError("Unsupported data type"),  # an atomic of bfloat16
         AttributeError("'float' object has no attribute 'to'"),
     ],
 )

@@ -26,7 +26,7 @@ import torch
 import triton
 
 from benchmarks.kernel_cases import Case, grid
-from benchmarks.kernel_competitors import DEVICE, competitors, compile_kernels
+from benchmarks.kernel_competitors import DEVICE, competitors, compile_kernels, require_gpu
 from benchmarks.kernel_overhead import overhead_markdown, overheads
 from benchmarks.kernel_table import COPIES, Row, markdown
 from gate import timing_methods as methods
@@ -177,6 +177,7 @@ def main(argv: Sequence[str] | None = None, cases: Sequence[Case] | None = None)
     torch.backends.cudnn.allow_tf32 = False
     gc.freeze()  # a capture may begin with a collection: of what torch is made, nothing goes
     if arguments.seconds > 0:
+        require_gpu()
         with torch.no_grad():
             print(overhead_markdown(overheads()), flush=True)
             run(chosen, arguments.out, arguments)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
@@ -84,6 +85,11 @@ def row_segments(
     grid = (triton.cdiv(w_out, SEGMENT), h_out, n * c)
     row_segment_kernel[grid](x.contiguous(), weight, bias, y, *sizes, BLOCK=SEGMENT)
     return y
+
+
+def require_gpu() -> None:
+    if DEVICE == "cuda" and not torch.cuda.is_available():
+        sys.exit("no GPU here")
 
 
 @cache

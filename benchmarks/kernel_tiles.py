@@ -26,7 +26,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from benchmarks.kernel import FAILURES, agree, interleaved, prepare
 from benchmarks.kernel_cases import ITEM_BYTES, Case, grid
-from benchmarks.kernel_competitors import DEVICE, kernel, tensors
+from benchmarks.kernel_competitors import DEVICE, kernel, require_gpu, tensors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -120,6 +120,7 @@ def timed(case: Case, count: int, order: random.Random) -> dict[str, float]:
 
 def main(argv: Sequence[str] | None = None) -> None:
     arguments = parse(argv)
+    require_gpu()
     started, order = time.monotonic(), random.Random(0)
     torch.backends.cudnn.benchmark = True
     torch.backends.cudnn.allow_tf32 = False

@@ -352,8 +352,10 @@ def long_tile(k, padding, columns, vector, *sizes):
     """Many rows share what they load, so fewer columns: else registers leave too few warps."""
     pairs = vector == 8 and aligns_outputs(k, padding, sizes[0], vector)
     width = fitting_width(2 if pairs else vector // 2, columns, padding, *sizes)
+    if pairs and width == 2 and k > 23:  # fewer taps with as many rows would spill
+        return width, 28, 128, 4
     if vector == 8:
-        return width, 28 if pairs and k > 23 and width > 1 else min(14, k // 2 + 5), 128, 4
+        return width, min(14, k // 2 + 5), 128, 4
     if k <= 17:
         return width, 16, 256, 8
     return width, 22 if padding > 0 else 24, 128, 4
@@ -393,9 +395,10 @@ def banded_block(x, size, k, padding, dilation):
         return 0
     if 32 * dilation * size[3] > 2**31 - 1:  # what lies between a program's rows of the output
         return 0
-    few = size[0] * size[1] * size[2] < 2**16
-    for block in (256, 128, 64, 32) if k > 10 else () if few else (256,):
-        if 20 * ceil_div(w, block) * block <= 23 * w:
+    if k <= 10 and size[0] * size[1] * size[2] < 2**16:
+        return 0
+    for block in (256, 128, 64, 32) if k > 10 else (256,):
+        if 20 * ceil_div(w, block) * block <= 23 * w:  # 15 % of the columns idle at most
             return block
     return 0
 

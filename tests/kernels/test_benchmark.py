@@ -137,6 +137,20 @@ def test_every_tile_is_held_against_cudnn_and_timed(tmp_path):
     assert made.stdout.count(": planned ") == 4
 
 
+@pytest.mark.parametrize("script", ["kernel", "kernel_tiles"])
+def test_without_a_gpu_they_say_so(tmp_path, script):
+    if torch.cuda.is_available():
+        pytest.skip("a GPU is here")
+    made = subprocess.run(
+        [sys.executable, "-m", f"benchmarks.{script}", str(tmp_path / "out.jsonl")],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert (made.returncode, made.stderr) == (1, "no GPU here\n")
+
+
 def test_tiles_are_what_registers_hold():
     for case in grid():
         drawn = tiles(case, 24)

@@ -44,9 +44,13 @@ def row_segment_kernel(  # noqa: PLR0917 - a Triton launch is positional
     dilation,
     BLOCK: tl.constexpr,  # noqa: N803
 ):
-    """The plain way: one segment of one output row a program, each tap loaded where it lies."""
-    column = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
-    row, plane = tl.program_id(1), tl.program_id(2)
+    """One segment of one output row a program, each tap loaded where it lies.
+
+    Programs count planes first, then rows, then segments, as the optimization round's kernel does:
+    rows that share their taps are as many programs apart as there are planes.
+    """
+    plane, row = tl.program_id(0), tl.program_id(1)
+    column = tl.program_id(2) * BLOCK + tl.arange(0, BLOCK)
     channel = plane % channels
     across = column * stride - padding
     inside = (column < w_out) & (across >= 0) & (across < w)
@@ -82,7 +86,7 @@ def row_segments(
     n, c, h_out, w_out = case.output_shape
     y = torch.empty((n, c, h_out, w_out), dtype=x.dtype, device=x.device)
     sizes = (c, case.h, case.w, h_out, w_out, case.k, case.stride, case.padding, case.dilation)
-    grid = (triton.cdiv(w_out, SEGMENT), h_out, n * c)
+    grid = (n * c, h_out, triton.cdiv(w_out, SEGMENT))
     row_segment_kernel[grid](x.contiguous(), weight, bias, y, *sizes, BLOCK=SEGMENT)
     return y
 

@@ -42,27 +42,34 @@ def row_segment_kernel(  # noqa: PLR0917 - a Triton launch is positional
     stride,
     padding,
     dilation,
+    x_stride_n,
+    x_stride_c,
+    x_stride_h,
+    x_stride_w,
     BLOCK: tl.constexpr,  # noqa: N803
 ):
     """One segment of one output row a program, each tap loaded where it lies.
 
-    Programs count planes first, then rows, then segments, as the optimization round's kernel does:
-    rows that share their taps are as many programs apart as there are planes.
+    What makes it seed-style: programs count planes first, then rows, then segments, so that rows
+    that share their taps are as many programs apart as there are planes; sizes and strides come at
+    run time; offsets have 32 bits; a row outside of the input is one that is masked.
     """
     plane, row = tl.program_id(0), tl.program_id(1)
     column = tl.program_id(2) * BLOCK + tl.arange(0, BLOCK)
     channel = plane % channels
+    source = x_ptr + plane // channels * x_stride_n + channel * x_stride_c
     across = column * stride - padding
     inside = (column < w_out) & (across >= 0) & (across < w)
     total = tl.zeros((BLOCK,), dtype=tl.float32)
-    for tap in range(taps):
-        down = row * stride - padding + tap * dilation
-        source = x_ptr + plane.to(tl.int64) * h * w + down * w + across
-        value = tl.load(source, mask=inside & (down >= 0) & (down < h), other=0.0)
-        total += value.to(tl.float32) * tl.load(w_ptr + channel * taps + tap).to(tl.float32)
     if b_ptr is not None:
         total += tl.load(b_ptr + channel).to(tl.float32)
-    target = y_ptr + (plane.to(tl.int64) * h_out + row) * w_out + column
+    for tap in range(taps):
+        down = row * stride - padding + tap * dilation
+        exists = (down >= 0) & (down < h)
+        offset = tl.where(exists, down, 0) * x_stride_h + across * x_stride_w
+        value = tl.load(source + offset, mask=inside & exists, other=0.0)
+        total += value.to(tl.float32) * tl.load(w_ptr + channel * taps + tap).to(tl.float32)
+    target = y_ptr + plane * h_out * w_out + row * w_out + column
     tl.store(target, total.to(y_ptr.dtype.element_ty), mask=column < w_out)
 
 
@@ -87,7 +94,8 @@ def row_segments(
     y = torch.empty((n, c, h_out, w_out), dtype=x.dtype, device=x.device)
     sizes = (c, case.h, case.w, h_out, w_out, case.k, case.stride, case.padding, case.dilation)
     grid = (n * c, h_out, triton.cdiv(w_out, SEGMENT))
-    row_segment_kernel[grid](x.contiguous(), weight, bias, y, *sizes, BLOCK=SEGMENT)
+    x = x.contiguous()
+    row_segment_kernel[grid](x, weight, bias, y, *sizes, *x.stride(), BLOCK=SEGMENT)
     return y
 
 

@@ -33,6 +33,7 @@ def row_segment_kernel(  # noqa: PLR0917 - a Triton launch is positional
     w_ptr,
     b_ptr,
     y_ptr,
+    planes,
     channels,
     h,
     w,
@@ -45,32 +46,40 @@ def row_segment_kernel(  # noqa: PLR0917 - a Triton launch is positional
     x_stride_n,
     x_stride_c,
     x_stride_h,
-    x_stride_w,
+    w_stride_c,
+    w_stride_k,
+    y_stride_n,
+    y_stride_c,
+    y_stride_h,
     BLOCK: tl.constexpr,  # noqa: N803
 ):
     """One segment of one output row a program, each tap loaded where it lies.
 
     What makes it seed-style: programs count planes first, then rows, then segments, so that rows
-    that share their taps are as many programs apart as there are planes; sizes and strides come at
-    run time; offsets have 32 bits; a row outside of the input is one that is masked.
+    that share their taps are as many programs apart as there are planes; a program asks first
+    whether it has an output; sizes and all strides but those between neighbours come at run time,
+    in 32 bits; a row outside of the input is another one, masked.
     """
     plane, row = tl.program_id(0), tl.program_id(1)
+    if (plane >= planes) | (row >= h_out):
+        return
+    image, channel = plane // channels, plane % channels
     column = tl.program_id(2) * BLOCK + tl.arange(0, BLOCK)
-    channel = plane % channels
-    source = x_ptr + plane // channels * x_stride_n + channel * x_stride_c
     across = column * stride - padding
     inside = (column < w_out) & (across >= 0) & (across < w)
+    source = x_ptr + image * x_stride_n + channel * x_stride_c
+    weights = w_ptr + channel * w_stride_c
     total = tl.zeros((BLOCK,), dtype=tl.float32)
     if b_ptr is not None:
         total += tl.load(b_ptr + channel).to(tl.float32)
     for tap in range(taps):
         down = row * stride - padding + tap * dilation
         exists = (down >= 0) & (down < h)
-        offset = tl.where(exists, down, 0) * x_stride_h + across * x_stride_w
-        value = tl.load(source + offset, mask=inside & exists, other=0.0)
-        total += value.to(tl.float32) * tl.load(w_ptr + channel * taps + tap).to(tl.float32)
-    target = y_ptr + plane * h_out * w_out + row * w_out + column
-    tl.store(target, total.to(y_ptr.dtype.element_ty), mask=column < w_out)
+        x_row = source + tl.where(exists, down, 0) * x_stride_h
+        x = tl.load(x_row + across, mask=inside & exists, other=0.0)
+        total += x.to(tl.float32) * tl.load(weights + tap * w_stride_k).to(tl.float32)
+    target = y_ptr + image * y_stride_n + channel * y_stride_c + row * y_stride_h
+    tl.store(target + column, total.to(y_ptr.dtype.element_ty), mask=column < w_out)
 
 
 @triton.jit
@@ -91,11 +100,12 @@ def row_segments(
 ) -> torch.Tensor:
     """The seed-style convolution; like the seed's it copies what is not contiguous."""
     n, c, h_out, w_out = case.output_shape
-    y = torch.empty((n, c, h_out, w_out), dtype=x.dtype, device=x.device)
-    sizes = (c, case.h, case.w, h_out, w_out, case.k, case.stride, case.padding, case.dilation)
+    x, y = x.contiguous(), torch.empty((n, c, h_out, w_out), dtype=x.dtype, device=x.device)
+    sizes = (n * c, c, case.h, case.w, h_out, w_out, case.k, case.stride, case.padding)
+    strides = (*x.stride()[:3], weight.stride(0), weight.stride(2), *y.stride()[:3])
     grid = (n * c, h_out, triton.cdiv(w_out, SEGMENT))
-    x = x.contiguous()
-    row_segment_kernel[grid](x, weight, bias, y, *sizes, *x.stride(), BLOCK=SEGMENT)
+    pointers = (x, weight, bias, y)
+    row_segment_kernel[grid](*pointers, *sizes, case.dilation, *strides, BLOCK=SEGMENT)
     return y
 
 

@@ -3,8 +3,9 @@
 `python -m benchmarks.kernel_tiles OUT.jsonl [--seconds 240] [--only TEXT] [--tiles 24]` times the
 cases of `kernel_cases` as the kernel plans them and with tiles drawn at random, all interleaved, by
 the gate's own method with a cold L2; every tile's output is held against cuDNN's. OUT.jsonl gets a
-line a case; the fastest few are printed as WIDTH x ROWS, BLOCK / warps. Where an output is lower
-than ROWS, the kernel takes fewer. Halves are tried on tensor cores too, by columns a program.
+line a case; the fastest few are printed as WIDTH x ROWS, BLOCK / warps, "stacked" where a program
+goes on with the next rows of a plane. Where an output is lower than ROWS, the kernel takes fewer.
+Halves are tried on tensor cores too, by columns a program.
 """
 
 from __future__ import annotations
@@ -25,13 +26,13 @@ import torch
 from torch.nn import functional as F  # noqa: N812
 
 from benchmarks.kernel import FAILURES, agree, interleaved, prepare
-from benchmarks.kernel_cases import ITEM_BYTES, Case, grid
+from benchmarks.kernel_cases import BOTH, ITEM_BYTES, Case, grid
 from benchmarks.kernel_competitors import DEVICE, kernel, require_gpu, tensors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-Tile = tuple[int, int, int, int]
+Tile = tuple[int, int, int, int, bool]
 
 PLANNED = "planned"
 ROWS = (1, 2, 3, 4, 6, 7, 8, 12, 14, 16, 20, 22, 24, 28)
@@ -48,8 +49,8 @@ def tiles(case: Case, count: int) -> list[Tile]:
     vector = 16 // ITEM_BYTES[case.dtype]
     widths = [width for width in (1, 2, 4, 8) if width <= vector and fits(case, width)]
     every = [
-        (width, rows, block, warps)
-        for width, rows, block, warps in product(widths, ROWS, BLOCKS, WARPS)
+        (width, rows, block, warps, stacked)
+        for width, rows, block, warps, stacked in product(widths, ROWS, BLOCKS, WARPS, BOTH)
         if 1 <= block // (32 * warps) <= MOST_GROUPS
         and 4 <= width * rows * (block // (32 * warps)) <= MOST_SUMS
         and rows <= case.output_shape[2]
@@ -92,7 +93,8 @@ def fits_tensor_cores(case: Case) -> bool:
 
 
 def shown(tile: Tile) -> str:
-    return "{}x{}, {}/{}".format(*tile)
+    width, rows, block, warps, stacked = tile
+    return f"{width}x{rows}, {block}/{warps}" + " stacked" * stacked
 
 
 def compiled(case: Case, count: int) -> None:

@@ -28,6 +28,29 @@ def add_tap(totals, x, weights, TAP: tl.constexpr, TAP_STEP: tl.constexpr):
 
 
 @triton.jit
+def own_groups(
+    GROUPS, strips, BEYOND_INT32: tl.constexpr, STACKED: tl.constexpr, BLOCK: tl.constexpr
+):
+    """A program's groups, counted over all, the plane of each, and its strip of rows.
+
+    Vertical neighbours have consecutive program ids, so the input rows that they share are still in
+    L2. STACKED, they are consecutive groups of one program, and what they share is in L1.
+    """
+    strip = tl.program_id(0) % strips
+    block = tl.program_id(0) // strips
+    if STACKED:
+        block = tl.program_id(0)
+    if BEYOND_INT32:
+        block = block.to(tl.int64)
+    group = block * BLOCK + tl.arange(0, BLOCK)
+    plane = group // GROUPS
+    if STACKED:
+        strip = (plane % strips).to(tl.int32)[:, None]
+        plane = plane // strips
+    return group, plane, strip
+
+
+@triton.jit
 def depthwise_conv_h_kernel(
     x_ptr,
     w_ptr,
@@ -52,6 +75,7 @@ def depthwise_conv_h_kernel(
     TAP_STEP: tl.constexpr,
     CHANNELS_LAST: tl.constexpr,
     BEYOND_INT32: tl.constexpr,
+    STACKED: tl.constexpr,
     SKEW: tl.constexpr,
     X_UNIT: tl.constexpr,
     Y_UNIT: tl.constexpr,
@@ -68,15 +92,9 @@ def depthwise_conv_h_kernel(
     is loaded once for all of them. W and the strides count in units of X_UNIT elements, COLUMNS in
     Y_UNIT (see `hidden_unit`).
     """
-    # Vertical neighbours have consecutive ids, so the input rows that they share are still in L2.
     strips = tl.cdiv(H_OUT, ROWS * ROW_STEP) * ROW_STEP
-    strip = tl.program_id(0) % strips
+    group, plane, strip = own_groups(GROUPS, strips, BEYOND_INT32, STACKED, BLOCK)
     row = strip // ROW_STEP * (ROWS * ROW_STEP) + strip % ROW_STEP
-    block = tl.program_id(0) // strips
-    if BEYOND_INT32:
-        block = block.to(tl.int64)
-    group = block * BLOCK + tl.arange(0, BLOCK)
-    plane = group // GROUPS
     skewed = (group % GROUPS * WIDTH)[:, None] + tl.arange(0, WIDTH)[None, :]
     column = skewed - SKEW
 
@@ -96,7 +114,7 @@ def depthwise_conv_h_kernel(
     # 64 bits for what can pass 2^31 elements: one value a program or a group, not one an element.
     in_h = row * STRIDE - PADDING
     row_stride = tl.cast(x_stride_h, tl.int64) * X_UNIT
-    x_tile = x_ptr + (x_plane + in_h * row_stride)[:, None] + x_column
+    x_tile = x_ptr + (x_plane[:, None] + in_h * row_stride) + x_column
     exists = (group < ALL_GROUPS)[:, None]
     x_columns = exists & (in_w < W * X_UNIT)
     if PADDING > 0:
@@ -119,8 +137,8 @@ def depthwise_conv_h_kernel(
             x = load_tap(x_tile, x_columns, in_h, k * DILATION, H, row_stride)
             totals = (totals[0] + x * tl.load(w_channel + k).to(tl.float32),)
 
-    y_row = (plane.to(tl.int64) * H_OUT + row) * COLUMNS * Y_UNIT
-    y_tile = y_ptr + y_row[:, None] + column
+    y_row = (plane.to(tl.int64)[:, None] * H_OUT + row) * COLUMNS * Y_UNIT
+    y_tile = y_ptr + y_row + column
     y_columns = exists & (column >= 0) & (column < COLUMNS * Y_UNIT)
     for r in tl.static_range(ROWS):
         y_mask = y_columns & (row + r * ROW_STEP < H_OUT)
@@ -335,14 +353,14 @@ def aligns_outputs(k, padding, w, vector):
 
 
 def tile(k, stride, padding, c, columns, vector, channels_last, *sizes):
-    """WIDTH, ROWS, BLOCK and the number of warps: what was fastest on an H100, by size."""
+    """WIDTH, ROWS, BLOCK, number of warps and STACKED: what was fastest on an H100, by size."""
     if channels_last:
         # Each column has weights of its own: only the rows of a thread share them.
         width = fitting_width(vector, columns, 0, c)
         most = 56 if k <= 24 else 28  # sums; of more taps the weights leave less room
-        return width, min(k + 1, most // width), 64, 2
+        return width, min(k + 1, most // width), 64, 2, False
     if stride > 1:  # neighbours are apart, so that no vector holds them
-        return fitting_width(2, columns, 0), k // 2 + 1, 64, 2
+        return fitting_width(2, columns, 0), k // 2 + 1, 64, 2, False
     if k > 10:
         return long_tile(k, padding, columns, vector, *sizes)
     return short_tile(k, padding, columns, vector, *sizes)
@@ -353,12 +371,12 @@ def long_tile(k, padding, columns, vector, *sizes):
     pairs = vector == 8 and aligns_outputs(k, padding, sizes[0], vector)
     width = fitting_width(2 if pairs else vector // 2, columns, padding, *sizes)
     if pairs and width == 2 and k > 23:  # fewer taps with as many rows would spill
-        return width, 28, 128, 4
+        return width, 28, 128, 4, False
     if vector == 8:
-        return width, min(14, k // 2 + 5), 128, 4
+        return width, min(14, k // 2 + 5), 128, 4, False
     if k <= 17:
-        return width, 16, 256, 8
-    return width, 22 if padding > 0 else 24, 128, 4
+        return width, 16, 256, 8, True
+    return width, 22 if padding > 0 else 24, 128, 4, False
 
 
 def short_tile(k, padding, columns, vector, *sizes):
@@ -367,19 +385,20 @@ def short_tile(k, padding, columns, vector, *sizes):
     A sector of 32 bytes is then written by two groups, so a program holds more of them. Halves are
     stored one by one.
     """
-    most = 2 if padding > 0 and k > 5 and vector == 8 else vector
-    width = fitting_width(most, columns, padding, *sizes)
+    pairs = padding > 0 and k > 5 and vector == 8
+    width = fitting_width(2 if pairs else vector, columns, padding, *sizes)
     if padding == 0 and width > 1:
-        return width, k // 2 + 1, 64, 2
-    narrow = (width == 2 and columns >= 20) or (width == 1 and columns < 16)
-    if narrow and padding > 0 and vector == 4:
-        return width, 8 // width, 32, 1  # one warp shifts its outputs and waits for no other
+        return width, k // 2 + 1, 64, 2, False
     rows = max(4 if vector == 4 else 6, k)
-    if width == 1:
-        return width, rows, 256, 8
-    if aligns_outputs(k, padding, sizes[0], vector):
-        return width, 2 * rows, 128, 4
-    return width, rows, 256 if 2 * width * rows <= 64 else 128, 4
+    if vector == 4 and width == 1 and columns <= 16:
+        return width, rows, 128, 4, True  # vertical neighbours share sectors
+    if vector == 4 and width == 2 and columns >= 20:
+        return width, 4, 32, 1, False  # one warp shifts its outputs and waits for no other
+    if pairs and width == 2:
+        aligned = aligns_outputs(k, padding, sizes[0], vector)
+        return (width, k, 128, 4, True) if aligned else (width, min(2 * k, 16), 256, 4, True)
+    block = 256 if 2 * width * rows <= 64 else 128
+    return width, rows, block, 8 if width == 1 else 4, False
 
 
 def banded_block(x, size, k, padding, dilation):
@@ -438,7 +457,7 @@ def tiled_launch(x, size, k, stride, padding, dilation, channels_last):
     row_step, tap_step = dilation // common, stride // common
     x_sizes = (w, *x_strides[:3])
     shape = (k, stride, padding, c, columns, vector, channels_last, *x_sizes)
-    width, rows, block, num_warps = tile(*shape)
+    width, rows, block, num_warps, stacked = tile(*shape)
     alone = k > MOST_UNROLLED.value or tap_step >= k
     rows = 1 if alone else min(rows, ceil_div(h_out, row_step))
     if rows == 1:  # no row is apart from another: steps of more would be programs without rows
@@ -451,14 +470,16 @@ def tiled_launch(x, size, k, stride, padding, dilation, channels_last):
     y_unit = hidden_unit(width, columns)
 
     groups = ceil_div(columns + skew, width)
-    programs = ceil_div(groups * planes, block) * ceil_div(h_out, rows * row_step) * row_step
+    strips = ceil_div(h_out, rows * row_step) * row_step
+    all_groups = groups * planes * (strips if stacked else 1)
+    programs = ceil_div(all_groups, block) * (1 if stacked else strips)
     sizes = (
         h,
         w // x_unit,
         h_out,
         columns // y_unit,
         groups,
-        groups * planes,
+        all_groups,
         x_strides[0] // x_unit,
         x_strides[1] // x_unit,
         x_strides[2] // x_unit,
@@ -473,7 +494,8 @@ def tiled_launch(x, size, k, stride, padding, dilation, channels_last):
         "ROW_STEP": row_step,
         "TAP_STEP": tap_step,
         "CHANNELS_LAST": channels_last,
-        "BEYOND_INT32": groups * planes > 2**31 - 1 - block,
+        "BEYOND_INT32": all_groups > 2**31 - 1 - block,
+        "STACKED": stacked,
         "SKEW": skew,
         "X_UNIT": x_unit,
         "Y_UNIT": y_unit,
@@ -528,8 +550,9 @@ MOST_PLANS = 1000
 
 
 def remembered_plan(*given):
-    if {*map(type, given[3:])} != {int}:  # 1.0 equals 1, and is refused; a list has no hash
-        return plan(*given)
+    *_, stride, padding, dilation = given
+    if not type(stride) is type(padding) is type(dilation) is int:
+        return plan(*given)  # 1.0 equals 1, and is refused; a list has no hash
     found = PLANS.get(given)
     if found is None:
         if len(PLANS) >= MOST_PLANS:

@@ -62,6 +62,10 @@ def case_an_input_beyond_2_31_elements_counted_in_vectors():
     holds_beyond_2_31((2, 2, 4, 24), (2**31 + 2**16, 2**31 + 2**12, 2**29 + 2**8, 1))
 
 
+def case_an_input_beyond_2_31_elements_of_stacked_rows():
+    holds_beyond_2_31((2, 2, 17, 24), (2**31 + 2**16, 2**31 + 2**12, 2**27 + 2**8, 1), k=7)
+
+
 def case_an_input_beyond_2_31_elements_on_tensor_cores():
     holds_beyond_2_31((2, 2, 13, 32), (2**31 + 2**16, 2**31 + 2**12, 2**28 + 2**8, 1), k=11)
 
@@ -103,6 +107,7 @@ def case_an_output_beyond_2_31_elements():
         TAP_STEP=1,
         CHANNELS_LAST=False,
         BEYOND_INT32=False,
+        STACKED=False,
         SKEW=0,
         X_UNIT=1,
         Y_UNIT=1,
@@ -121,6 +126,22 @@ def case_long_kernels_and_steps_of_every_kind():
         torch.testing.assert_close(
             convolution(x, weight, **given), F.conv2d(x, weight, groups=3, **given)
         )
+
+
+def case_programs_that_go_on_with_the_next_rows_of_a_plane():
+    for dtype, k, padding, dilation, size in (
+        (torch.float32, 3, 1, 1, (3, 3, 37, 7)),
+        (torch.float32, 15, 7, 2, (1, 2, 50, 24)),
+        (torch.float16, 7, 3, 1, (2, 3, 14, 14)),
+        (torch.float16, 7, 3, 3, (2, 2, 45, 28)),
+        (torch.float16, 8, 4, 1, (2, 3, 33, 56)),
+    ):
+        x, weight = torch.randn(size).to(dtype), torch.randn(size[1], 1, k, 1).to(dtype)
+        given = {"padding": padding, "dilation": dilation}
+        planned = KERNEL.plan(KERNEL.layout(x), KERNEL.layout(weight), None, 1, padding, dilation)
+        assert planned[4]["STACKED"]
+        theirs = F.conv2d(x.float(), weight.float(), groups=size[1], **given).to(dtype)
+        torch.testing.assert_close(convolution(x, weight, **given), theirs)
 
 
 def case_a_dilation_beyond_the_output_takes_no_more_programs():

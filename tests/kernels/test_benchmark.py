@@ -156,7 +156,7 @@ def test_tiles_are_what_registers_hold():
         drawn = tiles(case, 24)
         assert drawn == tiles(case, 24)
         assert len(set(drawn)) == len(drawn) > 4
-        for width, rows, block, warps in drawn:
+        for width, rows, block, warps, _ in drawn:
             assert width * rows * (block // (32 * warps)) <= 64
             assert (case.c if case.channels_last else case.w) % width == 0
 

@@ -66,11 +66,11 @@ def test_no_tile_asks_for_more_sums_than_registers_hold(kernel):
             for padding in (0, 3):
                 for w in (7, 14, 28, 60, 512):
                     sizes = (vector, False, w, w * 64)
-                    width, rows, block, warps = kernel.tile(k, 1, padding, 8, w, *sizes)
+                    width, rows, block, warps, _ = kernel.tile(k, 1, padding, 8, w, *sizes)
                     threads = 32 * warps
                     assert block % threads == 0
                     assert width * rows * block // threads <= 64
-        width, rows, block, warps = kernel.tile(k, 1, 0, 64, 512, 8, True)
+        width, rows, block, warps, _ = kernel.tile(k, 1, 0, 64, 512, 8, True)
         assert width * rows * block // (32 * warps) <= 64
 
 
@@ -220,6 +220,7 @@ COMPILED = {
     "strided": ({"stride": 2}, "float32", (32, 64)),
     "padded_31": ({"kernel_size": 31, "padding": 15}, "float32", (32, 64)),
     "half_padded_width_28": ({"kernel_size": 7, "padding": 3, "width": 28}, "float16", (16, 32)),
+    "half_padded_10": ({"kernel_size": 10, "padding": 5, "width": 116}, "float16", (32, 16)),
     "half_padded_18": ({"kernel_size": 18, "padding": 9, "width": 250}, "float16", None),
     "half_padded_24": ({"kernel_size": 24, "padding": 12, "width": 28}, "float16", (16, 32)),
     "tensor_cores": ({"kernel_size": 31}, "float16", WIDEST),

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 PROGRAM = "tl.program_id(0)"
 GRID = "[(programs,)]"
-FIRST_LINE = "    # Vertical neighbours have consecutive ids"
 KERNEL = "@triton.jit\ndef depthwise_conv_h_kernel("
 STORED = "totals[r].to("
 
@@ -15,12 +14,10 @@ STORED = "totals[r].to("
 def slower(source: str, share: int) -> str:
     """The kernel with every `share`-th program run once more, which stores the same values."""
     assert source.count(GRID) == 1
-    assert source.count(FIRST_LINE) == 1
+    assert PROGRAM in source
     # n programs became n + n // share, of which n // share is the (share + 1)-th part.
-    own = f"tl.num_programs(0) - tl.num_programs(0) // {share + 1}"
-    planted = source.replace(PROGRAM, "program").replace(
-        FIRST_LINE, f"    program = {PROGRAM} % ({own})\n{FIRST_LINE}"
-    )
+    own = f"(tl.num_programs(0) - tl.num_programs(0) // {share + 1})"
+    planted = source.replace(PROGRAM, f"({PROGRAM} % {own})")
     return planted.replace(GRID, f"[(programs + programs // {share},)]")
 
 

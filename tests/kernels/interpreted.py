@@ -7,12 +7,14 @@ of each case once it has passed.
 
 import mmap
 import sys
+import tempfile
 from pathlib import Path
 
 import torch
 from torch.nn import functional as F  # noqa: N812
 from triton.runtime.errors import InterpreterError
 
+from benchmarks.planted import busier, slower
 from gate import interpreter
 from gate.problem import load_candidate
 
@@ -233,6 +235,21 @@ def case_autocast_of_an_empty_batch():
     with torch.autocast("cpu", torch.bfloat16):
         y = convolution(torch.randn(0, 3, 6, 7), torch.randn(3, 1, 3, 1))
     assert (y.dtype, y.shape) == (torch.bfloat16, (0, 3, 4, 7))
+
+
+def case_planted_slowdowns_compute_the_same():
+    source = Path(KERNEL.__file__).read_text()
+    for planted in (slower(source, 3), busier(source, 5)):
+        assert planted != source
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "kernel.py"
+            file.write_text(planted)
+            slow = load_candidate(file)
+            for k in (3, 15):
+                x, weight = torch.randn(2, 3, 37, 32).half(), torch.randn(3, 1, k, 1).half()
+                given = {"stride": 1, "padding": 1, "dilation": 1}
+                theirs = slow.depthwise_conv_h(x, weight, None, **given)
+                torch.testing.assert_close(theirs, convolution(x, weight, padding=1))
 
 
 def case_an_empty_batch_has_the_strides_that_conv2d_gives_it():

@@ -16,6 +16,7 @@ import torch
 from torch.nn import functional as F  # noqa: N812
 
 from benchmarks import kernel
+from benchmarks.acceptance import HIDDEN_WORK, PLANTS
 from benchmarks.kernel_cases import BASE, FLAGSHIP, Case, grid
 from benchmarks.kernel_compiled import lines
 from benchmarks.kernel_overhead import FUNCTION, recorded_launch
@@ -159,6 +160,12 @@ def test_tiles_are_what_registers_hold():
         for width, rows, block, warps, _ in drawn:
             assert width * rows * (block // (32 * warps)) <= 64
             assert (case.c if case.channels_last else case.w) % width == 0
+
+
+@pytest.mark.parametrize("plant", [*PLANTS, HIDDEN_WORK], ids=lambda plant: plant.name)
+def test_what_the_acceptance_plants_has_its_place(plant):
+    kernel_file = ROOT / "kernels" / "depthwise_conv_h" / "kernel.py"
+    assert kernel_file.read_text().count(plant.old) == 1
 
 
 # --------------------------------------------------------------------------------------- parts

@@ -5,7 +5,8 @@ cases of `kernel_cases` as the kernel plans them and with tiles drawn at random,
 the gate's own method with a cold L2; every tile's output is held against cuDNN's. OUT.jsonl gets a
 line a case; the fastest few are printed as WIDTH x ROWS, BLOCK / warps, "stacked" where a program
 goes on with the next rows of a plane. Where an output is lower than ROWS, the kernel takes fewer.
-Halves are tried on tensor cores too, by columns a program.
+Halves are tried on tensor cores too, by columns a program, and all in the forms of
+`kernel_variants` that fit.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from torch.nn import functional as F  # noqa: N812
 from benchmarks.kernel import FAILURES, agree, interleaved, prepare
 from benchmarks.kernel_cases import BOTH, ITEM_BYTES, Case, grid
 from benchmarks.kernel_competitors import DEVICE, kernel, require_gpu, tensors
+from benchmarks.kernel_variants import variants
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -83,7 +85,7 @@ def calls(case: Case, count: int) -> tuple[Callable[[], Any], dict[str, Callable
     if fits_tensor_cores(case):
         named |= {f"tensor cores, {each}": partial(planned_with, None, each) for each in COLUMNS}
     cudnn = partial(F.conv2d, x, weight, bias, groups=case.c, **sizes)
-    return cudnn, {PLANNED: call, **named}
+    return cudnn, {PLANNED: call, **named, **variants(case, (x, weight, bias))}
 
 
 def fits_tensor_cores(case: Case) -> bool:

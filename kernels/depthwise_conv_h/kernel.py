@@ -34,7 +34,8 @@ def own_groups(
     """A program's groups, counted over all, the plane of each, and its strip of rows.
 
     Vertical neighbours have consecutive program ids, so the input rows that they share are still in
-    L2. STACKED, they are consecutive groups of one program, and what they share is in L1.
+    L2. STACKED, a plane's strips follow one another: a program goes on from the end of one to the
+    beginning of the next, and where planes are narrow it holds neighbours, who share in L1.
     """
     strip = tl.program_id(0) % strips
     block = tl.program_id(0) // strips

@@ -65,7 +65,12 @@ def case_an_input_beyond_2_31_elements_counted_in_vectors():
 
 
 def case_an_input_beyond_2_31_elements_of_stacked_rows():
-    holds_beyond_2_31((2, 2, 17, 24), (2**31 + 2**16, 2**31 + 2**12, 2**27 + 2**8, 1), k=7)
+    # A strip begins 14 rows and more below the first one.
+    size, strides = (2, 2, 40, 24), (2**34 + 2**16, 2**33 + 2**12, 2**28 + 2**8, 1)
+    x, weight = torch.empty(1).half().expand(size), torch.empty(2, 1, 7, 1).half()
+    planned = KERNEL.plan(KERNEL.layout(x.contiguous()), KERNEL.layout(weight), None, 1, 1, 1)
+    assert planned[4]["STACKED"]
+    holds_beyond_2_31(size, strides, k=7)
 
 
 def case_an_input_beyond_2_31_elements_on_tensor_cores():
@@ -245,8 +250,8 @@ def case_planted_slowdowns_compute_the_same():
             file = Path(folder) / "kernel.py"
             file.write_text(planted)
             slow = load_candidate(file)
-            for k in (3, 15):
-                x, weight = torch.randn(2, 3, 37, 32).half(), torch.randn(3, 1, k, 1).half()
+            for k, width in ((3, 32), (7, 24), (15, 32)):  # the second goes on with the next rows
+                x, weight = torch.randn(2, 3, 37, width).half(), torch.randn(3, 1, k, 1).half()
                 given = {"stride": 1, "padding": 1, "dilation": 1}
                 theirs = slow.depthwise_conv_h(x, weight, None, **given)
                 torch.testing.assert_close(theirs, convolution(x, weight, padding=1))

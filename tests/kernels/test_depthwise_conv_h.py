@@ -114,11 +114,23 @@ def test_a_plan_is_made_once_and_only_for_ints(kernel, monkeypatch):
     assert len(made) == 1
     assert first[0] is first[1] is first[2]
     assert kernel.remembered_plan(*layouts, 1, 1, 1) != first[0]
-    for wrong in (1.0, "1", None, [1, 1]):
-        with pytest.raises(ValueError, match="stride must be one int"):
-            kernel.remembered_plan(*layouts, wrong, 0, 1)
+    for place, name in enumerate(("stride", "padding", "dilation")):
+        for wrong in (1.0, "1", None, [1, 1]):
+            steps = [1, 1, 1]
+            steps[place] = wrong
+            with pytest.raises(ValueError, match=f"{name} must be one int"):
+                kernel.remembered_plan(*layouts, *steps)
     kernel.remembered_plan(*layouts, 1, 0, 2)
     assert len(kernel.PLANS) == 1
+
+
+def test_groups_beyond_2_31_are_counted_in_64_bits(kernel):
+    weight = (torch.Size((8, 1, 7, 1)), (7, 7, 1, 1), torch.float16, "cpu")
+    for n, beyond in ((2**20, False), (2**23, True)):
+        x = (torch.Size((n, 8, 16, 24)), (8 * 384, 384, 24, 1), torch.float16, "cpu")
+        *_, constants, _, _ = kernel.plan(x, weight, None, 1, 3, 1)
+        assert constants["STACKED"]
+        assert constants["BEYOND_INT32"] == beyond
 
 
 @pytest.mark.parametrize(

@@ -238,7 +238,7 @@ def kernel_missing(kernel: str) -> Finding:
         "result",
         Reason(code="kernel_missing", message="it is demanded and not in the measurement's scope"),
         ExitCode.INVALID,
-        next_step=f"measure {kernel} too, or remove its baseline in an earlier change",
+        next_step=f"measure {kernel} too; if it is gone, remove its baseline in an earlier change",
     )
 
 

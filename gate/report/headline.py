@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from gate.report.ordering import Cause, Row
     from gate.verdict import Finding, Verdict
 
-_MAX_QUOTE = 160
+_MAX_QUOTE = 200  # holds what correctness says of a wrong output
 _MAX_PATH = 200
+_NO_GPU = "Without a GPU, in Triton's interpreter"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +58,7 @@ def headline(verdict: Verdict) -> Headline:
 def context(verdict: Verdict, head: Headline) -> tuple[Span, ...]:
     """The GPU, and the folder of baselines where the headline does not name it."""
     gpu = Span(text=one_line(verdict.gpu or "", _MAX_PATH), foreign=True)
-    where = (Span(text="On "), gpu) if verdict.gpu else (Span(text="Without a GPU"),)
+    where = (Span(text="On "), gpu) if verdict.gpu else (Span(text=_NO_GPU),)
     folder = _folder(verdict)
     return where if folder in head.spans else (*where, Span(text=", against "), folder)
 

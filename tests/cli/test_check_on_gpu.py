@@ -100,9 +100,12 @@ def card(monkeypatch):
 
 @pytest.fixture
 def repository(project):
-    """This repository's kernel and baselines in a repository of the test's own."""
-    for folder in ("kernels", "baselines"):
-        shutil.copytree(ROOT / folder, project.root / folder)
+    """This repository's first kernel and its baselines in a repository of the test's own."""
+    shutil.copytree(ROOT / "kernels" / KERNEL, project.root / "kernels" / KERNEL)
+    for stored in (ROOT / "baselines").glob(f"*/{KERNEL}.json"):
+        folder = project.root / stored.parent.relative_to(ROOT)
+        folder.mkdir(parents=True)
+        shutil.copy(stored, folder)
     project.commit("kernels and baselines")
     return project
 

@@ -242,7 +242,7 @@ def test_the_context_names_the_baselines_where_the_headline_does_not():
 
     assert shown(passed()) == "On NVIDIA H100 80GB HBM3"
     assert shown(regressed()) == f"On NVIDIA H100 80GB HBM3, against {FOLDER}"
-    assert shown(environment()) == "Without a GPU, against baselines/sm_89"
+    assert shown(environment()) == "Without a GPU, in Triton's interpreter, against baselines/sm_89"
 
 
 def test_a_workload_in_words():

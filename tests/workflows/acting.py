@@ -25,10 +25,11 @@ ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
 ACT = Path(sysconfig.get_path("scripts"), "act")
 TIMEOUT_SECONDS = 300
-KERNEL = "kernels/depthwise_conv_h/kernel.py"
+FOLDER = "kernels/depthwise_conv_h"
+KERNEL = f"{FOLDER}/kernel.py"
 WORKFLOW = ".github/workflows/gpu-gate.yml"
-# What the gate's jobs take from the base, and the kernels.
-PROJECT = (".github", ".gitignore", "constraints.txt", "gate", "kernels", "pyproject.toml")
+# What the gate's jobs take from the base, and the first kernel.
+PROJECT = (".github", ".gitignore", "constraints.txt", "gate", FOLDER, "pyproject.toml")
 IDENTITY = {
     f"GIT_{who}_{what}": value
     for who in ("AUTHOR", "COMMITTER")

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 _MAX_QUOTE = 200  # holds what correctness says of a wrong output
 _MAX_PATH = 200
-_NO_GPU = "Without a GPU, in Triton's interpreter"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,9 +57,16 @@ def headline(verdict: Verdict) -> Headline:
 def context(verdict: Verdict, head: Headline) -> tuple[Span, ...]:
     """The GPU, and the folder of baselines where the headline does not name it."""
     gpu = Span(text=one_line(verdict.gpu or "", _MAX_PATH), foreign=True)
-    where = (Span(text="On "), gpu) if verdict.gpu else (Span(text=_NO_GPU),)
+    where = (Span(text="On "), gpu) if verdict.gpu else (Span(text=_without_gpu(verdict)),)
     folder = _folder(verdict)
     return where if folder in head.spans else (*where, Span(text=", against "), folder)
+
+
+def _without_gpu(verdict: Verdict) -> str:
+    """The judge lets no other tests than the interpreter's pass without a GPU."""
+    ended = (Status.PASSED, Status.FAILED)
+    tested = any(f.subject == "correctness" and f.status in ended for f in verdict.findings)
+    return "Without a GPU" + (", tested in Triton's interpreter" if tested else "")
 
 
 def _folder(verdict: Verdict) -> Span:

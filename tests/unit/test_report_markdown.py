@@ -62,7 +62,7 @@ NOT_CHECKED_HEAD = """\
 against `baselines/sm_89`; \
 not everything was checked, see below
 
-Without a GPU, in Triton's interpreter
+Without a GPU, tested in Triton's interpreter
 
 **Not checked**
 

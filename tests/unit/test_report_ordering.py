@@ -242,7 +242,31 @@ def test_the_context_names_the_baselines_where_the_headline_does_not():
 
     assert shown(passed()) == "On NVIDIA H100 80GB HBM3"
     assert shown(regressed()) == f"On NVIDIA H100 80GB HBM3, against {FOLDER}"
-    assert shown(environment()) == "Without a GPU, in Triton's interpreter, against baselines/sm_89"
+    assert (
+        shown(environment())
+        == "Without a GPU, tested in Triton's interpreter, against baselines/sm_89"
+    )
+
+
+def test_without_a_gpu_the_context_says_where_tests_ran_if_any_did():
+    def shown(*findings):
+        given = verdict(ExitCode.INCORRECT, *findings, gpu=None)
+        return context(given, headline(given))[0].text
+
+    wrong = finding("correctness", Status.FAILED, "wrong_result", "4 values differ")
+    unsupported = finding("correctness", Status.NOT_CHECKED, "unsupported", "libdevice")
+    assert shown(wrong) == "Without a GPU, tested in Triton's interpreter"
+    assert shown(unsupported) == shown(broken(ExitCode.INCORRECT, "w")) == "Without a GPU"
+
+
+def test_the_headline_holds_what_is_said_of_a_wrong_output():
+    said = (
+        "the output is wrong: 18,766 of 20,736 values differ, most at [0, 0, 22, 126]: "
+        "got -0.578125, expected -0.00152468681, allowed error 0.00639; "
+        "max abs error 0.697, max rel error 4.82e+03"
+    )
+    wrong = finding("correctness", Status.FAILED, "wrong_result", said)
+    assert headline(verdict(ExitCode.INCORRECT, wrong)).plain().endswith(said)
 
 
 def test_a_workload_in_words():

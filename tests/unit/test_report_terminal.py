@@ -88,7 +88,7 @@ next: gate check depthwise_conv_h --seed 20240607"""
 ENVIRONMENT = """\
 FAILED environment (exit 6): depthwise_conv_h and 1 more: gpu: a measurement on a GPU is \
 required: no NVIDIA driver is loaded
-Without a GPU, in Triton's interpreter, against baselines/sm_89
+Without a GPU, tested in Triton's interpreter, against baselines/sm_89
 
 workload                   correct  status
 depthwise_conv_h           -        missing
@@ -106,7 +106,7 @@ not checked: performance (runtime, SM throughput, DRAM throughput): this machine
 NOT_CHECKED = """\
 PASSED: 14 workloads correct, 1 gated metric of compiled code unchanged against baselines/sm_89; \
 not everything was checked, see below
-Without a GPU, in Triton's interpreter
+Without a GPU, tested in Triton's interpreter
 
 1 workload: correctness not checked
 1 workload: correct, 1 metric of compiled code unchanged

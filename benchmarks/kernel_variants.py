@@ -210,7 +210,7 @@ def variants(case: Case, tensors: Tensors) -> dict[str, Callable[[], Any]]:
 
 def counted(case: Case) -> Iterator[tuple[str, Any, dict[str, int]]]:
     _, _, h_out, w_out = case.output_shape
-    for width in (4, 8) if case.w <= NARROW and case.k <= 7 else ():
+    for width in (4, 8) if case.w <= NARROW and case.k <= 15 else ():
         block = 1024 // width
         unit = math.gcd(width, h_out * w_out)
         given = {"WIDTH": width, "UNIT": unit, "BLOCK": block}

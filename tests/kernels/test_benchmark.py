@@ -136,7 +136,7 @@ def test_every_tile_is_held_against_cudnn_and_timed(tmp_path):
     assert made.returncode == 0, made.stderr
     rows = [json.loads(line) for line in out.read_text().splitlines()]
     # As planned and with three tiles; counted, on tensor cores, gathered, streamed where they fit.
-    assert [len(row["ns"]) for row in rows] == [4 + 2, 4, 4, 4 + 4 + 4 + 1], made.stdout
+    assert [len(row["ns"]) for row in rows] == [4 + 2, 4, 4, 4 + 2 + 4 + 4 + 1], made.stdout
     assert made.stdout.count(": planned ") == 4
 
 

@@ -24,24 +24,8 @@ if TYPE_CHECKING:
 
     Tensors = tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]
 
-# Strips of rows that one program goes down.
-STRIPS = 8
 # A narrow plane has at most so many columns.
 NARROW = 32
-
-
-@triton.jit
-def load_strip(x_plane, in_h, H, in_w, W: tl.constexpr):
-    """Rows `in_h` of a plane, zero outside of it."""
-    exists = ((in_h >= 0) & (in_h < H))[:, None] & (in_w < W)[None, :]
-    return tl.load(x_plane + (in_h * W)[:, None] + in_w[None, :], mask=exists, other=0.0)
-
-
-@triton.jit
-def load_band(w_channel, first, ROWS: tl.constexpr, DEPTH: tl.constexpr, K: tl.constexpr):
-    """What DEPTH rows of the input are multiplied with, which begin at tap `first` of row 0."""
-    tap = first + tl.arange(0, DEPTH)[None, :] - tl.arange(0, ROWS)[:, None]
-    return tl.load(w_channel + tap, mask=(tap >= 0) & (tap < K), other=0.0)
 
 
 @triton.jit
@@ -78,10 +62,15 @@ def gathered_kernel(
     row = tl.program_id(0) % strips * USED
     plane = tl.program_id(0) // strips
     c = plane % C
-    in_h = row - PADDING + tl.arange(0, 2 * ROWS)
-    x = load_strip(x_ptr + plane * H * W, in_h, H, tl.arange(0, BLOCK), W)
+    j = tl.arange(0, 2 * ROWS)
+    in_h = row - PADDING + j
+    in_w = tl.arange(0, BLOCK)[None, :]
+    exists = ((in_h >= 0) & (in_h < H))[:, None] & (in_w < W)
+    x = tl.load(x_ptr + plane * H * W + (in_h * W)[:, None] + in_w, mask=exists, other=0.0)
+    tap = j[None, :] - tl.arange(0, ROWS)[:, None]
+    band = tl.load(w_ptr + c * K + tap, mask=(tap >= 0) & (tap < K), other=0.0)
     bias = load_bias(b_ptr, c)
-    total = tl.dot(load_band(w_ptr + c * K, 0, ROWS, 2 * ROWS, K), x) + bias
+    total = tl.dot(band, x) + bias
     y = tl.reshape(total.to(y_ptr.dtype.element_ty), (ROWS * BLOCK,))
 
     i = tl.arange(0, ROWS * BLOCK)
@@ -91,60 +80,6 @@ def gathered_kernel(
     found = tl.where((column >= 0) & (column < W), found, border)
     start = tl.multiple_of((plane * H_OUT + row) * w_out, 2)
     tl.store(y_ptr + start + i, found, mask=i < tl.minimum(H_OUT - row, USED) * w_out)
-
-
-@triton.jit
-def streamed_kernel(
-    x_ptr,
-    w_ptr,
-    b_ptr,
-    y_ptr,
-    H,
-    H_OUT,
-    C: tl.constexpr,
-    W: tl.constexpr,
-    K: tl.constexpr,
-    PADDING: tl.constexpr,
-    STRIPS: tl.constexpr,
-    STAGES: tl.constexpr,
-    ROWS: tl.constexpr,
-    BLOCK: tl.constexpr,
-):
-    """STRIPS times ROWS rows of BLOCK columns on tensor cores, each row of x loaded once.
-
-    A strip of the input is multiplied twice: with the lower part of the band for the outputs that
-    began with the strip above, with the upper part for those that begin here.
-    """
-    w_out: tl.constexpr = W + 2 * PADDING
-    parts = tl.cdiv(H_OUT, ROWS * STRIPS)
-    blocks: tl.constexpr = (W + BLOCK - 1) // BLOCK
-    row = tl.program_id(0) % parts * (ROWS * STRIPS)
-    block = tl.program_id(0) // parts % blocks
-    plane = tl.program_id(0) // parts // blocks
-    c = plane % C
-    in_w = block * BLOCK + tl.arange(0, BLOCK)
-    r = tl.arange(0, ROWS)
-    in_h = row - PADDING + r
-    upper = load_band(w_ptr + c * K, 0, ROWS, ROWS, K)
-    lower = load_band(w_ptr + c * K, ROWS, ROWS, ROWS, K)
-    nothing = tl.zeros((ROWS, BLOCK), dtype=tl.float32) + load_bias(b_ptr, c)
-    x_plane = x_ptr + plane * H * W
-    total = tl.dot(upper, load_strip(x_plane, in_h, H, in_w, W), nothing)
-    for s in tl.range(0, STRIPS, num_stages=STAGES):
-        x = load_strip(x_plane, in_h + (s + 1) * ROWS, H, in_w, W)
-        y = tl.dot(lower, x, total).to(y_ptr.dtype.element_ty)
-        total = tl.dot(upper, x, nothing)
-        out_h = row + s * ROWS + r
-        y_rows = y_ptr + ((plane * H_OUT + out_h) * w_out)[:, None]
-        exists = (out_h < H_OUT)[:, None]
-        tl.store(y_rows + (in_w + PADDING)[None, :], y, mask=exists & (in_w < W)[None, :])
-        if PADDING > 0:
-            side = tl.arange(0, BLOCK)[None, :]
-            border = nothing.to(y.dtype)
-            if block == 0:
-                tl.store(y_rows + side, border, mask=exists & (side < PADDING))
-            if block == blocks - 1:
-                tl.store(y_rows + W + PADDING + side, border, mask=exists & (side < PADDING))
 
 
 @triton.jit
@@ -202,7 +137,7 @@ def variants(case: Case, tensors: Tensors) -> dict[str, Callable[[], Any]]:
         return {}
     every = [*counted(case)]
     if ITEM_BYTES[case.dtype] == 2 and case.w % 2 == 0 and max(case.k - 1, case.padding) <= NARROW:
-        every += [*gathered(case), *streamed(case)]
+        every += gathered(case)
     return {
         name: partial(launched, kernel, case, tensors, **given) for name, kernel, given in every
     }
@@ -228,13 +163,3 @@ def gathered(case: Case) -> Iterator[tuple[str, Any, dict[str, int]]]:
         given = {"USED": used, "ROWS": rows, "BLOCK": block, "programs": triton.cdiv(h_out, used)}
         for warps in (2, 4):
             yield f"gathered, {used}/{warps}", gathered_kernel, {**given, "num_warps": warps}
-
-
-def streamed(case: Case) -> Iterator[tuple[str, Any, dict[str, int]]]:
-    rows = 16 if case.k <= 17 else 32
-    parts = triton.cdiv(case.output_shape[2], rows * STRIPS)
-    for block in (64, 128, 256):
-        if case.padding <= block <= 2 * max(case.w, 32):
-            given = {"STRIPS": STRIPS, "STAGES": 3, "ROWS": rows, "BLOCK": block}
-            given["programs"] = parts * triton.cdiv(case.w, block)
-            yield f"streamed, {block}", streamed_kernel, {**given, "num_warps": block // 32}

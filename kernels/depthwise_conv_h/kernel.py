@@ -1,5 +1,4 @@
 # ruff: noqa: PLR0402, PLR0917 - the imports are KernelBench's, and a Triton launch is positional
-# ruff: noqa: PLR0124 - what differs from itself is NaN
 import torch
 import torch.nn as nn
 import triton
@@ -37,10 +36,7 @@ def own_groups(
     L2. STACKED, a plane's strips follow one another: a program goes on from the end of one to the
     beginning of the next, and where planes are narrow it holds neighbours, who share in L1.
     """
-    strip = tl.program_id(0) % strips
-    block = tl.program_id(0) // strips
-    if STACKED:
-        block = tl.program_id(0)
+    block = tl.program_id(0) if STACKED else tl.program_id(0) // strips
     if BEYOND_INT32:
         block = block.to(tl.int64)
     group = block * BLOCK + tl.arange(0, BLOCK)
@@ -48,6 +44,8 @@ def own_groups(
     if STACKED:
         strip = (plane % strips).to(tl.int32)[:, None]
         plane = plane // strips
+    else:
+        strip = tl.program_id(0) % strips
     return group, plane, strip
 
 
@@ -148,6 +146,62 @@ def depthwise_conv_h_kernel(
 
 
 @triton.jit
+def load_rows(x_tile, x_columns, in_h, H, x_stride_h):
+    """Rows `in_h` of the input, zero outside of it."""
+    mask = ((in_h >= 0) & (in_h < H))[:, None] & x_columns
+    return tl.load(x_tile + (in_h * x_stride_h)[:, None], mask=mask, other=0.0)
+
+
+@triton.jit
+def load_band(w_channel, FIRST: tl.constexpr, ROWS: tl.constexpr, DEPTH: tl.constexpr, K):
+    """What ROWS rows take of DEPTH rows of x, the first of which is tap FIRST of row 0."""
+    tap = FIRST + tl.arange(0, DEPTH)[None, :] - tl.arange(0, ROWS)[:, None]
+    return tl.load(w_channel + tap, mask=(tap >= 0) & (tap < K), other=0.0)
+
+
+@triton.jit
+def sum_taps(
+    x_tile, x_columns, in_h, H, x_stride_h, w_channel, bias, K: tl.constexpr, DILATION: tl.constexpr
+):
+    """The sums of rows whose first tap is `in_h`, and of a border, tap by tap."""
+    total = tl.zeros((in_h.shape[0], x_tile.shape[1]), dtype=tl.float32) + bias
+    border = bias
+    for k in range(K):
+        weight = tl.load(w_channel + k).to(tl.float32)
+        x_tap = load_rows(x_tile, x_columns, in_h + k * DILATION, H, x_stride_h)
+        total += x_tap.to(tl.float32) * weight
+        border += 0.0 * weight
+    return total, border
+
+
+@triton.jit
+def store_rows(
+    y_tile,
+    y_rows,
+    x_columns,
+    total,
+    border,
+    in_w,
+    W,
+    block,
+    BLOCKS,
+    PADDING: tl.constexpr,
+    BORDER: tl.constexpr,
+):
+    """Rows of the output, with the borders that lie beside this block of columns."""
+    y = total.to(y_tile.dtype.element_ty)
+    tl.store(y_tile + in_w[None, :] + PADDING, y, mask=y_rows & x_columns)
+    if PADDING > 0:  # at once: a sector that is written in parts, and late, costs twice
+        side = tl.arange(0, BORDER)[None, :]
+        mask = y_rows & (side < PADDING)
+        beside = (tl.zeros(mask.shape, dtype=tl.float32) + border).to(y.dtype)
+        if block == 0:
+            tl.store(y_tile + side, beside, mask=mask)
+        if block == BLOCKS - 1:
+            tl.store(y_tile + W + PADDING + side, beside, mask=mask)
+
+
+@triton.jit
 def banded_kernel(
     x_ptr,
     w_ptr,
@@ -165,75 +219,84 @@ def banded_kernel(
     PADDING: tl.constexpr,
     DILATION: tl.constexpr,
     X_UNIT: tl.constexpr,
+    STRIPS: tl.constexpr,
     ROWS: tl.constexpr,
     BORDER: tl.constexpr,
     BLOCK: tl.constexpr,
 ):
-    """ROWS rows of what BLOCK columns of the input give, as one product on tensor cores.
+    """STRIPS times ROWS rows of what BLOCK columns of the input give, as products on tensor cores.
 
-    Rows are DILATION apart, so they need ROWS + K - 1 rows of x, and row r is the sum of w[j - r]
-    times the j-th of them: w becomes a banded matrix of ROWS by 2 * ROWS. Zero times infinity is
-    NaN, so a program that finds NaN among its outputs computes them again, tap by tap. PADDING
-    columns on either side, up to BORDER, see nothing of the input. W and the strides count in units
-    of X_UNIT elements.
+    Rows are DILATION apart, so ROWS of them need ROWS + K - 1 rows of x, and row r is the sum of
+    w[j - r] times the j-th of them: w becomes a banded matrix of ROWS by 2 * ROWS. Of several
+    strips each loads only its own ROWS rows of x: the band's left half begins the sums of this
+    strip, its right half ends those of the strip above. Zero times infinity is NaN, so sums that
+    are not finite are computed again, tap by tap. PADDING columns on either side, up to BORDER, see
+    nothing of the input. W and the strides count in units of X_UNIT elements.
     """
-    strips = tl.cdiv(H_OUT, ROWS * DILATION) * DILATION
-    strip = tl.program_id(0) % strips
-    row = strip // DILATION * (ROWS * DILATION) + strip % DILATION
-    block = tl.program_id(0) // strips
-    plane = block // BLOCKS
+    height: tl.constexpr = STRIPS * ROWS * DILATION
+    parts = tl.cdiv(H_OUT, height) * DILATION
+    part = tl.program_id(0) % parts
+    row = part // DILATION * height + part % DILATION
+    block = tl.program_id(0) // parts % BLOCKS
+    plane = tl.program_id(0) // parts // BLOCKS
     c = plane % C
-    in_w = block % BLOCKS * BLOCK + tl.arange(0, BLOCK)
-    r = tl.arange(0, ROWS)
-    j = tl.arange(0, 2 * ROWS)
+    in_w = block * BLOCK + tl.arange(0, BLOCK)
+    r = tl.arange(0, ROWS) * DILATION
 
     row_stride = tl.cast(x_stride_h, tl.int64) * X_UNIT
     x_image = (plane // C).to(tl.int64) * x_stride_n * X_UNIT
-    x_plane = x_ptr + x_image + c.to(tl.int64) * x_stride_c * X_UNIT
+    x_tile = x_ptr + x_image + c.to(tl.int64) * x_stride_c * X_UNIT + in_w[None, :]
     x_columns = (in_w < W * X_UNIT)[None, :]
-    in_h = row - PADDING + j * DILATION
-    x_rows = (in_h >= 0) & (in_h < H) & (j < ROWS + K - 1)
-    x_tile = x_plane + (in_h * row_stride)[:, None] + in_w[None, :]
-    x = tl.load(x_tile, mask=x_rows[:, None] & x_columns, other=0.0)
+    columns = W * X_UNIT + 2 * PADDING
+    y_plane = y_ptr + (plane.to(tl.int64) * H_OUT + row) * columns
     w_channel = w_ptr + c.to(tl.int64) * K
-    tap = j[None, :] - r[:, None]
-    band = tl.load(w_channel + tap, mask=(tap >= 0) & (tap < K), other=0.0)
-    total = tl.dot(band, x)
-    if tl.max((total != total).to(tl.int32)) > 0:
-        total = tl.zeros((ROWS, BLOCK), dtype=tl.float32)
-        for k in range(K):
-            tap_h = row - PADDING + (r + k) * DILATION
-            tap_rows = (tap_h >= 0) & (tap_h < H)
-            tap_tile = x_plane + (tap_h * row_stride)[:, None] + in_w[None, :]
-            x_tap = tl.load(tap_tile, mask=tap_rows[:, None] & x_columns, other=0.0)
-            total += x_tap.to(tl.float32) * tl.load(w_channel + k).to(tl.float32)
     bias = 0.0
     if b_ptr is not None:
         bias += tl.load(b_ptr + c).to(tl.float32)
-        total += bias
-    y = total.to(y_ptr.dtype.element_ty)
 
-    columns = W * X_UNIT + 2 * PADDING
-    out_h = row + r * DILATION
-    y_rows = (out_h < H_OUT)[:, None]
-    y_plane = y_ptr + (plane.to(tl.int64) * H_OUT + row) * columns
-    y_tile = y_plane + (r * DILATION * columns)[:, None]
-    tl.store(y_tile + (in_w + PADDING)[None, :], y, mask=y_rows & x_columns)
-    if PADDING > 0:
-        side = tl.arange(0, BORDER)[None, :]
-        weights = tl.load(w_channel + j, mask=j < K, other=0.0).to(tl.float32)
-        bias += tl.sum(weights * 0.0)  # zero, unless a weight is infinite
-        border = (tl.zeros((ROWS, BORDER), dtype=tl.float32) + bias).to(y.dtype)
-        if block % BLOCKS == 0:
-            tl.store(y_tile + side, border, mask=y_rows & (side < PADDING))
-        if block % BLOCKS == BLOCKS - 1:
-            right = y_tile + (columns - PADDING) + side
-            tl.store(right, border, mask=y_rows & (side < PADDING))
+    in_h = row - PADDING
+    end = tl.minimum(H, in_h + height + (K - 1) * DILATION)  # no row below it is needed
+    depth: tl.constexpr = ROWS if STRIPS > 1 else 2 * ROWS
+    first = in_h + tl.arange(0, depth) * DILATION
+    x = load_rows(x_tile, x_columns, first, end, row_stride)
+    left = load_band(w_channel, 0, ROWS, depth, K)
+    right = load_band(w_channel, ROWS, ROWS, ROWS, K)
+    nothing = tl.zeros((ROWS, BLOCK), dtype=tl.float32) + bias
+    begun = tl.dot(left, x, nothing)
+    unclear = 0
+    for s in range(STRIPS):
+        down = s * (ROWS * DILATION) + r
+        total = begun
+        border = bias
+        if STRIPS > 1:
+            x = load_rows(x_tile, x_columns, in_h + ROWS * DILATION + down, end, row_stride)
+            total = tl.dot(right, x, begun)
+            begun = tl.dot(left, x, nothing)
+        unclear |= tl.max((total * 0.0 != 0.0).to(tl.int32))
+        if STRIPS == 1 and unclear > 0:
+            taps = (in_h + down, H, row_stride, w_channel, bias)
+            total, border = sum_taps(x_tile, x_columns, *taps, K, DILATION)
+        y_tile = y_plane + (down * columns)[:, None]
+        y_rows = (row + down < H_OUT)[:, None]
+        sums = (total, border, in_w, W * X_UNIT, block, BLOCKS)
+        store_rows(y_tile, y_rows, x_columns, *sums, PADDING, BORDER)
+    # A branch before every store would cost several strips 3 %; after it, it costs one strip 10 %.
+    if STRIPS > 1 and unclear > 0:
+        for s in range(STRIPS):
+            down = s * (ROWS * DILATION) + r
+            taps = (in_h + down, H, row_stride, w_channel, bias)
+            total, border = sum_taps(x_tile, x_columns, *taps, K, DILATION)
+            y_tile = y_plane + (down * columns)[:, None]
+            y_rows = (row + down < H_OUT)[:, None]
+            sums = (total, border, in_w, W * X_UNIT, block, BLOCKS)
+            store_rows(y_tile, y_rows, x_columns, *sums, PADDING, BORDER)
 
 
 DTYPES = (torch.float32, torch.float16, torch.bfloat16)
 # A longer kernel is a loop with one row a program: unrolled it would be compiled for minutes.
 MOST_UNROLLED = tl.constexpr(32)
+# With fewer programs none of them takes on more rows: two for each SM of an H100.
+FEW_PROGRAMS = 256
 
 
 def autocasted(x, *parameters):
@@ -413,12 +476,14 @@ def banded_block(x, size, k, padding, dilation):
         return 0
     if any(each % 8 != 0 for each in (w, *x[1][:3])):  # loads of 16 bytes
         return 0
-    if 32 * dilation * size[3] > 2**31 - 1:  # what lies between a program's rows of the output
+    if 128 * dilation * size[3] > 2**31 - 1:  # what lies between a program's rows of the output
         return 0
     if k <= 10 and size[0] * size[1] * size[2] < 2**16:
         return 0
+    widest = 128 if k > 17 and padding == 0 else 256
     for block in (256, 128, 64, 32) if k > 10 else (256,):
-        if 20 * ceil_div(w, block) * block <= 23 * w:  # 15 % of the columns idle at most
+        idle = ceil_div(w, block) * block - w
+        if block <= widest and 20 * idle <= 3 * w:  # 15 %
             return block
     return 0
 
@@ -429,7 +494,13 @@ def banded_launch(x, size, k, padding, dilation, block):
     h_out = size[2]
     rows = 16 if k <= 17 else 32  # rows + k - 1 of twice as many are what is multiplied
     blocks = ceil_div(w, block)
-    programs = n * c * blocks * ceil_div(h_out, rows * dilation) * dilation
+    columns = n * c * blocks * dilation
+    # Four strips load each row of x once rather than twice: where there are rows for them, and
+    # programs left.
+    strips = 4 if k > 17 and h_out > 3 * rows * dilation else 1
+    if columns * ceil_div(h_out, strips * rows * dilation) < FEW_PROGRAMS:
+        strips = 1
+    programs = columns * ceil_div(h_out, strips * rows * dilation)
     unit = hidden_unit(8, w, *x_strides[:3])
     constants = {
         "C": c,
@@ -437,13 +508,14 @@ def banded_launch(x, size, k, padding, dilation, block):
         "PADDING": padding,
         "DILATION": dilation,
         "X_UNIT": unit,
+        "STRIPS": strips,
         "ROWS": rows,
         "BORDER": 16 if padding <= 16 else 32,
         "BLOCK": block,
-        "num_warps": max(1, block // 64),
+        "num_warps": max(1, block // (32 if k > 17 and padding == 0 else 64)),
     }
     outer = (stride // unit for stride in x_strides[:3])
-    largest = max(h_out + 3 * rows * dilation, size[3] + block)
+    largest = max(h_out + (strips + 2) * rows * dilation, size[3] + block)
     return programs, (h, w // unit, h_out, blocks, *outer), constants, largest
 
 

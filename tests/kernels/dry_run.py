@@ -11,7 +11,13 @@ import types
 
 import torch
 
-from benchmarks import kernel, kernel_competitors, kernel_overhead, kernel_tiles
+from benchmarks import (
+    kernel,
+    kernel_competitors,
+    kernel_overhead,
+    kernel_padded_copy,
+    kernel_tiles,
+)
 from benchmarks.kernel_cases import Case
 from gate import timing_methods
 
@@ -62,7 +68,8 @@ def install():
     timing_methods._record = lambda event: setattr(event, "at", clock.now)
     timing_methods._elapsed_ms = lambda a, b: b.at - a.at
     timing_methods._synchronize = lambda: None
-    kernel.DEVICE = kernel_competitors.DEVICE = kernel_tiles.DEVICE = "cpu"
+    for module in (kernel, kernel_competitors, kernel_padded_copy, kernel_tiles):
+        module.DEVICE = "cpu"
     kernel.WARM_SECONDS = 0.0
     kernel_overhead.CALLS = kernel_overhead.TIMES = 1
     torch.compile = lambda call, **_: call
@@ -76,4 +83,7 @@ if __name__ == "__main__":
     if sys.argv[1] == "tiles":
         kernel_tiles.grid = lambda: CASES
         sys.exit(kernel_tiles.main([*sys.argv[2:], "--workers", "1"]))
+    if sys.argv[1] == "padded":
+        kernel_padded_copy.grid, kernel_padded_copy.LARGE = lambda: CASES, 0.0
+        sys.exit(kernel_padded_copy.main(sys.argv[2:]))
     kernel.main([*sys.argv[1:], "--workers", "0"], CASES)

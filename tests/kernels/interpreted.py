@@ -5,6 +5,7 @@ in a process of its own: an offset that wraps around ends in a segmentation faul
 of each case once it has passed.
 """
 
+import contextlib
 import mmap
 import sys
 import tempfile
@@ -39,9 +40,17 @@ def expected(x, weight, padding):
     return F.conv2d(x.float(), weight.float(), padding=padding, groups=x.shape[1]).half()
 
 
-def is_banded(x, weight, bias=None, stride=1, padding=0, dilation=1):
+def planned(x, weight, bias=None, padding=0, dilation=1):
     layouts = [KERNEL.layout(tensor) for tensor in (x, weight, bias)]
-    return KERNEL.plan(*layouts, stride, padding, dilation)[5]
+    return KERNEL.plan(*layouts, 1, padding, dilation)
+
+
+def constants(x, weight, bias=None, padding=0, dilation=1):
+    return planned(x, weight, bias, padding, dilation)[4]
+
+
+def is_banded(x, weight, bias=None, padding=0, dilation=1):
+    return planned(x, weight, bias, padding, dilation)[5]
 
 
 def holds_beyond_2_31(shape, strides, k=3):
@@ -68,8 +77,7 @@ def case_an_input_beyond_2_31_elements_of_stacked_rows():
     # A strip begins 14 rows and more below the first one.
     size, strides = (2, 2, 40, 24), (2**34 + 2**16, 2**33 + 2**12, 2**28 + 2**8, 1)
     x, weight = torch.empty(1).half().expand(size), torch.empty(2, 1, 7, 1).half()
-    planned = KERNEL.plan(KERNEL.layout(x.contiguous()), KERNEL.layout(weight), None, 1, 1, 1)
-    assert planned[4]["STACKED"]
+    assert constants(x.contiguous(), weight, padding=1)["STACKED"]
     holds_beyond_2_31(size, strides, k=7)
 
 
@@ -145,8 +153,7 @@ def case_programs_that_go_on_with_the_next_rows_of_a_plane():
     ):
         x, weight = torch.randn(size).to(dtype), torch.randn(size[1], 1, k, 1).to(dtype)
         given = {"padding": padding, "dilation": dilation}
-        planned = KERNEL.plan(KERNEL.layout(x), KERNEL.layout(weight), None, 1, padding, dilation)
-        assert planned[4]["STACKED"]
+        assert constants(x, weight, **given)["STACKED"]
         theirs = F.conv2d(x.float(), weight.float(), groups=size[1], **given).to(dtype)
         torch.testing.assert_close(convolution(x, weight, **given), theirs)
 
@@ -156,8 +163,8 @@ def case_a_dilation_beyond_the_output_takes_no_more_programs():
     x = torch.randn(1, 2, 4, 4)
     for k, dilation in ((1, 10**10), (2, 3)):
         weight, given = torch.randn(2, 1, k, 1), {"dilation": dilation}
-        planned = KERNEL.plan(KERNEL.layout(x), KERNEL.layout(weight), None, 1, 0, dilation)
-        assert planned[2] == planned[0][2]
+        size, _, programs, *_ = planned(x, weight, **given)
+        assert programs == size[2]
         theirs = F.conv2d(x, weight, groups=2, dilation=min(dilation, 3))
         torch.testing.assert_close(convolution(x, weight, **given), theirs)
 
@@ -186,19 +193,48 @@ def case_long_kernels_of_halves_on_tensor_cores():
                 torch.testing.assert_close(ours, theirs.to(dtype), rtol=1e-2, atol=1e-2)
 
 
+@contextlib.contextmanager
+def few_programs(number):
+    own, KERNEL.FEW_PROGRAMS = KERNEL.FEW_PROGRAMS, number
+    KERNEL.PLANS.clear()
+    yield
+    KERNEL.FEW_PROGRAMS = own
+    KERNEL.PLANS.clear()
+
+
+@few_programs(1)
+def case_programs_that_go_down_a_plane_on_tensor_cores():
+    # The last one of a plane has fewer rows, and the last block of a row fewer columns.
+    for k, padding, dilation, size in (
+        (31, 0, 1, (1, 2, 190, 32)),
+        (18, 9, 1, (1, 2, 165, 264)),
+        (33, 32, 2, (2, 2, 200, 56)),
+    ):
+        x, weight = torch.randn(size).half(), torch.randn(size[1], 1, k, 1).half()
+        bias, given = torch.randn(size[1]).half(), {"padding": padding, "dilation": dilation}
+        assert constants(x, weight, bias, **given)["STRIPS"] > 1
+        sums = F.conv2d(x.double(), weight.double(), bias.double(), groups=size[1], **given)
+        ours = convolution(F.pad(x, (8, 16, 1, 2))[:, :, 1:-2, 8:-16], weight, bias, **given)
+        torch.testing.assert_close(ours, sums.half(), rtol=1e-2, atol=1e-2)
+
+
+@few_programs(1)
 def case_a_value_that_is_not_finite_spreads_no_further_on_tensor_cores():
-    x, weight = torch.randn(1, 2, 60, 32).half(), torch.randn(2, 1, 11, 1).half()
-    x[0, 0, 20, 3] = x[0, 1, 59, 31] = float("inf")
-    x[0, 0, 33, 30] = float("nan")
-    for infinite in (False, True):
-        if infinite:  # zero times infinity: the padding itself is NaN then
-            weight[1, 0, 4] = float("-inf")
-        for padding in (0, 5):
-            assert is_banded(x, weight, padding=padding)
-            theirs = F.conv2d(x.double(), weight.double(), padding=padding, groups=2).half()
-            ours = convolution(x, weight, padding=padding)
-            assert ours.isnan().equal(theirs.isnan())
-            torch.testing.assert_close(ours, theirs, rtol=1e-2, atol=1e-2, equal_nan=True)
+    for k, size in ((11, (1, 2, 60, 32)), (31, (1, 2, 140, 32))):  # the second goes down a plane
+        c = size[1]
+        x, weight = torch.randn(size).half(), torch.randn(c, 1, k, 1).half()
+        x[0, 0, 20, 3] = x[0, 1, 59, 31] = float("inf")
+        x[0, 0, 33, 30] = float("nan")
+        for infinite in (False, True):
+            if infinite:  # zero times infinity: the padding itself is NaN then
+                weight[1, 0, 4] = float("-inf")
+            for padding in (0, k // 2):
+                found = constants(x, weight, padding=padding)
+                assert (found["STRIPS"] > 1) == (k == 31)
+                theirs = F.conv2d(x.double(), weight.double(), padding=padding, groups=c).half()
+                ours = convolution(x, weight, padding=padding)
+                assert ours.isnan().equal(theirs.isnan())
+                torch.testing.assert_close(ours, theirs, rtol=1e-2, atol=1e-2, equal_nan=True)
 
 
 def case_a_negation_that_is_left_to_be_done():

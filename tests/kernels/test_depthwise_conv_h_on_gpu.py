@@ -84,6 +84,9 @@ def test_more_groups_of_columns_than_an_int32_counts(kernel):
         ((1, 2, 190, 240), 33, 32, 3),
         ((3, 5, 40, 512), 18, 0, 2),
         ((16, 64, 256, 256), 7, 3, 1),
+        ((4, 64, 254, 256), 31, 0, 1),
+        ((4, 64, 254, 256), 31, 15, 1),
+        ((3, 40, 250, 264), 18, 9, 1),
     ],
 )
 def test_tensor_cores_give_what_the_sums_are(kernel, dtype, size, k, padding, dilation):

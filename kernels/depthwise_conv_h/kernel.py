@@ -265,14 +265,15 @@ def banded_kernel(
     begun = tl.dot(left, x, nothing)
     unclear = 0
     for s in range(STRIPS):
-        down = s * (ROWS * DILATION) + r
         total = begun
         border = bias
         if STRIPS > 1:
-            x = load_rows(x_tile, x_columns, in_h + ROWS * DILATION + down, end, row_stride)
+            next_h = in_h + (s + 1) * (ROWS * DILATION) + r
+            x = load_rows(x_tile, x_columns, next_h, end, row_stride)
             total = tl.dot(right, x, begun)
             begun = tl.dot(left, x, nothing)
         unclear |= tl.max((total * 0.0 != 0.0).to(tl.int32))
+        down = s * (ROWS * DILATION) + r  # not what next_h is made of, which is two strips ahead
         if STRIPS == 1 and unclear > 0:
             taps = (in_h + down, H, row_stride, w_channel, bias)
             total, border = sum_taps(x_tile, x_columns, *taps, K, DILATION)

@@ -176,29 +176,19 @@ def sum_taps(
 
 @triton.jit
 def store_rows(
-    y_tile,
-    y_rows,
-    x_columns,
-    total,
-    border,
-    in_w,
-    W,
-    block,
-    BLOCKS,
-    PADDING: tl.constexpr,
-    BORDER: tl.constexpr,
+    y_tile, y_rows, x_columns, total, border, in_w, width, block, BLOCKS, PADDING: tl.constexpr
 ):
     """Rows of the output, with the borders that lie beside this block of columns."""
     y = total.to(y_tile.dtype.element_ty)
     tl.store(y_tile + in_w[None, :] + PADDING, y, mask=y_rows & x_columns)
     if PADDING > 0:  # at once: a sector that is written in parts, and late, costs twice
-        side = tl.arange(0, BORDER)[None, :]
+        side = tl.arange(0, 16 if PADDING <= 16 else 32)[None, :]
         mask = y_rows & (side < PADDING)
         beside = (tl.zeros(mask.shape, dtype=tl.float32) + border).to(y.dtype)
         if block == 0:
             tl.store(y_tile + side, beside, mask=mask)
         if block == BLOCKS - 1:
-            tl.store(y_tile + W + PADDING + side, beside, mask=mask)
+            tl.store(y_tile + width + PADDING + side, beside, mask=mask)
 
 
 @triton.jit
@@ -221,7 +211,6 @@ def banded_kernel(
     X_UNIT: tl.constexpr,
     STRIPS: tl.constexpr,
     ROWS: tl.constexpr,
-    BORDER: tl.constexpr,
     BLOCK: tl.constexpr,
 ):
     """STRIPS times ROWS rows of what BLOCK columns of the input give, as products on tensor cores.
@@ -229,9 +218,10 @@ def banded_kernel(
     Rows are DILATION apart, so ROWS of them need ROWS + K - 1 rows of x, and row r is the sum of
     w[j - r] times the j-th of them: w becomes a banded matrix of ROWS by 2 * ROWS. Of several
     strips each loads only its own ROWS rows of x: the band's left half begins the sums of this
-    strip, its right half ends those of the strip above. Zero times infinity is NaN, so sums that
-    are not finite are computed again, tap by tap. PADDING columns on either side, up to BORDER, see
-    nothing of the input. W and the strides count in units of X_UNIT elements.
+    strip, its right half ends those of the strip above. Zero times infinity is NaN, within the band
+    and in the borders, the PADDING columns on either side that see nothing of the input: sums that
+    are not finite are computed again, tap by tap. W and the strides count in units of X_UNIT
+    elements.
     """
     height: tl.constexpr = STRIPS * ROWS * DILATION
     parts = tl.cdiv(H_OUT, height) * DILATION
@@ -246,8 +236,9 @@ def banded_kernel(
     row_stride = tl.cast(x_stride_h, tl.int64) * X_UNIT
     x_image = (plane // C).to(tl.int64) * x_stride_n * X_UNIT
     x_tile = x_ptr + x_image + c.to(tl.int64) * x_stride_c * X_UNIT + in_w[None, :]
-    x_columns = (in_w < W * X_UNIT)[None, :]
-    columns = W * X_UNIT + 2 * PADDING
+    width = W * X_UNIT
+    x_columns = (in_w < width)[None, :]
+    columns = width + 2 * PADDING
     y_plane = y_ptr + (plane.to(tl.int64) * H_OUT + row) * columns
     w_channel = w_ptr + c.to(tl.int64) * K
     bias = 0.0
@@ -275,22 +266,24 @@ def banded_kernel(
         unclear |= tl.max((total * 0.0 != 0.0).to(tl.int32))
         down = s * (ROWS * DILATION) + r  # not what next_h is made of, which is two strips ahead
         if STRIPS == 1 and unclear > 0:
-            taps = (in_h + down, H, row_stride, w_channel, bias)
-            total, border = sum_taps(x_tile, x_columns, *taps, K, DILATION)
+            total, border = sum_taps(
+                x_tile, x_columns, in_h + down, H, row_stride, w_channel, bias, K, DILATION
+            )
         y_tile = y_plane + (down * columns)[:, None]
         y_rows = (row + down < H_OUT)[:, None]
-        sums = (total, border, in_w, W * X_UNIT, block, BLOCKS)
-        store_rows(y_tile, y_rows, x_columns, *sums, PADDING, BORDER)
-    # A branch before every store would cost several strips 3 %; after it, it costs one strip 10 %.
+        store_rows(y_tile, y_rows, x_columns, total, border, in_w, width, block, BLOCKS, PADDING)
+    # For several strips a branch before each store costs 2 to 4 %; for one, a branch here 10 %.
     if STRIPS > 1 and unclear > 0:
         for s in range(STRIPS):
             down = s * (ROWS * DILATION) + r
-            taps = (in_h + down, H, row_stride, w_channel, bias)
-            total, border = sum_taps(x_tile, x_columns, *taps, K, DILATION)
+            total, border = sum_taps(
+                x_tile, x_columns, in_h + down, H, row_stride, w_channel, bias, K, DILATION
+            )
             y_tile = y_plane + (down * columns)[:, None]
             y_rows = (row + down < H_OUT)[:, None]
-            sums = (total, border, in_w, W * X_UNIT, block, BLOCKS)
-            store_rows(y_tile, y_rows, x_columns, *sums, PADDING, BORDER)
+            store_rows(
+                y_tile, y_rows, x_columns, total, border, in_w, width, block, BLOCKS, PADDING
+            )
 
 
 DTYPES = (torch.float32, torch.float16, torch.bfloat16)
@@ -511,7 +504,6 @@ def banded_launch(x, size, k, padding, dilation, block):
         "X_UNIT": unit,
         "STRIPS": strips,
         "ROWS": rows,
-        "BORDER": 16 if padding <= 16 else 32,
         "BLOCK": block,
         "num_warps": max(1, block // (32 if k > 17 and padding == 0 else 64)),
     }

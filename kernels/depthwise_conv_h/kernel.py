@@ -490,8 +490,8 @@ def banded_launch(x, size, k, padding, dilation, block):
     blocks = ceil_div(w, block)
     columns = n * c * blocks * dilation
     # Four strips load each row of x once rather than twice: where there are rows for them, and
-    # programs left.
-    strips = 4 if k > 17 and h_out > 3 * rows * dilation else 1
+    # programs left. Padding by 4 or 12, whose stores are of 8 bytes, is 5 % faster without.
+    strips = 4 if k > 17 and h_out > 3 * rows * dilation and padding % 8 != 4 else 1
     if columns * ceil_div(h_out, strips * rows * dilation) < FEW_PROGRAMS:
         strips = 1
     programs = columns * ceil_div(h_out, strips * rows * dilation)

@@ -113,6 +113,7 @@ def test_which_halves_take_tensor_cores(kernel, size, k, padding, dilation, bloc
         ((16, 64, 256, 256), 31, 30, 3, 1),
         ((1, 64, 256, 256), 31, 15, 1, 1),  # too few programs
         ((16, 64, 256, 256), 17, 8, 1, 1),
+        ((16, 64, 256, 256), 25, 12, 1, 1),
     ],
 )
 def test_how_many_strips_a_program_goes_down(kernel, size, k, padding, dilation, strips):

@@ -3,7 +3,7 @@
 
 `python -m benchmarks.kernel_padded_copy OUT.md [--only TEXT]` times the padded cases of
 `kernel_cases` that keep their rows and move more than 64 MB, by the gate's own method with a cold
-L2, interleaved. A convolution with a kernel of 1 and the same padding would give these rows.
+L2, interleaved. The rows are as many as a convolution that keeps them reads and gives.
 """
 
 from __future__ import annotations

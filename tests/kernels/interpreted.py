@@ -220,21 +220,30 @@ def case_programs_that_go_down_a_plane_on_tensor_cores():
 
 @few_programs(1)
 def case_a_value_that_is_not_finite_spreads_no_further_on_tensor_cores():
-    for k, size in ((11, (1, 2, 60, 32)), (31, (1, 2, 140, 32))):  # the second goes down a plane
-        c = size[1]
-        x, weight = torch.randn(size).half(), torch.randn(c, 1, k, 1).half()
-        x[0, 0, 20, 3] = x[0, 1, 59, 31] = float("inf")
-        x[0, 0, 33, 30] = float("nan")
-        for infinite in (False, True):
-            if infinite:  # zero times infinity: the padding itself is NaN then
+    # Of the second each program goes down a plane; of the third with steps of two rows.
+    for k, dilation, size in (
+        (11, 1, (1, 2, 60, 32)),
+        (31, 1, (1, 2, 140, 32)),
+        (19, 2, (1, 2, 236, 32)),
+    ):
+        for infinite in ("x", "the last row of x", "weight"):
+            x, weight = torch.randn(size).half(), torch.randn(2, 1, k, 1).half()
+            bias = torch.randn(2).half()
+            if infinite == "x":
+                x[0, 0, 20, 3] = float("inf")
+                x[0, 0, 33, 30] = float("nan")
+            elif infinite == "weight":  # zero times infinity: the padding itself is NaN then
                 weight[1, 0, 4] = float("-inf")
+            else:
+                x[0, 1, -1, 31] = float("inf")
             for padding in (0, k // 2):
-                found = constants(x, weight, padding=padding)
-                assert (found["STRIPS"] > 1) == (k == 31)
-                theirs = F.conv2d(x.double(), weight.double(), padding=padding, groups=c).half()
-                ours = convolution(x, weight, padding=padding)
-                assert ours.isnan().equal(theirs.isnan())
-                torch.testing.assert_close(ours, theirs, rtol=1e-2, atol=1e-2, equal_nan=True)
+                given = {"padding": padding, "dilation": dilation}
+                assert (constants(x, weight, bias, **given)["STRIPS"] > 1) == (k > 17)
+                sums = F.conv2d(x.double(), weight.double(), bias.double(), groups=2, **given)
+                ours = convolution(x, weight, bias, **given)
+                assert ours.isnan().equal(sums.isnan())
+                close = {"rtol": 1e-2, "atol": 1e-2, "equal_nan": True}
+                torch.testing.assert_close(ours, sums.half(), **close)
 
 
 def case_a_negation_that_is_left_to_be_done():

@@ -128,6 +128,17 @@ def test_how_many_strips_a_program_goes_down(kernel, size, k, padding, dilation,
     assert (parts - 1) * height < y_size[2] / dilation <= parts * height
 
 
+def test_a_workload_goes_down_a_plane_on_a_gpu(kernel):
+    workloads = {each.name: each for each in load_folder(FOLDER).workloads}
+    sizes = workloads["kernel_31_float16_tall"].constants
+    size = [sizes[name] for name in ("batch_size", "in_channels", "height", "width")]
+    x, weight = (
+        kernel.layout(torch.empty(each, dtype=torch.float16, device="meta"))
+        for each in (size, (size[1], 1, sizes["kernel_size"], 1))
+    )
+    assert kernel.plan(x, weight, None, 1, sizes["padding"], 1)[4]["STRIPS"] > 1
+
+
 def test_a_plan_is_made_once_and_only_for_ints(kernel, monkeypatch):
     made = []
     plan = kernel.plan

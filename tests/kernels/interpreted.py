@@ -197,9 +197,11 @@ def case_long_kernels_of_halves_on_tensor_cores():
 def few_programs(number):
     own, KERNEL.FEW_PROGRAMS = KERNEL.FEW_PROGRAMS, number
     KERNEL.PLANS.clear()
-    yield
-    KERNEL.FEW_PROGRAMS = own
-    KERNEL.PLANS.clear()
+    try:
+        yield
+    finally:
+        KERNEL.FEW_PROGRAMS = own
+        KERNEL.PLANS.clear()
 
 
 @few_programs(1)

@@ -109,6 +109,9 @@ def test_which_halves_take_tensor_cores(kernel, size, k, padding, dilation, bloc
     [
         ((16, 64, 256, 256), 31, 15, 1, 4),
         ((2, 64, 256, 256), 31, 0, 1, 4),
+        ((4, 64, 254, 256), 31, 0, 1, 4),  # this one and the next two are run on a GPU
+        ((4, 64, 254, 256), 31, 15, 1, 4),
+        ((3, 40, 250, 264), 18, 9, 1, 4),
         ((16, 64, 96, 256), 31, 15, 1, 1),  # three strips of rows
         ((16, 64, 256, 256), 31, 30, 3, 1),
         ((1, 64, 256, 256), 31, 15, 1, 1),  # too few programs

@@ -192,6 +192,59 @@ def store_rows(
 
 
 @triton.jit
+def store_turned(
+    y_ptr,
+    y_strip,
+    row,
+    H_OUT,
+    total,
+    border,
+    width,
+    PADDING: tl.constexpr,
+    DILATION: tl.constexpr,
+):
+    """Rows of the output with both borders, in whole sectors of 32 bytes.
+
+    A sector that is written in parts costs more than twice. So the run of memory that a row stores
+    begins with the sector in which its sums begin and ends where the next row's does, and its sums
+    are turned by as many columns: through shared memory, in which 16 columns of each row follow
+    one another, so that neither the rows in which a warp has its sums nor the columns that it
+    stores share a bank. What a run has beyond BLOCK columns, the lanes of its first ones store.
+    """
+    ROWS: tl.constexpr = total.shape[0]
+    BLOCK: tl.constexpr = total.shape[1]
+    y = tl.reshape(total.to(y_ptr.dtype.element_ty), (ROWS, BLOCK // 16, 16))
+    y = tl.reshape(tl.permute(y, (1, 0, 2)), (ROWS * BLOCK,))
+    lane = tl.arange(0, 16)[None, :]
+    sector = tl.arange(0, ROWS * BLOCK // 16)[:, None]
+    column = sector // ROWS * 16 + lane
+    down = sector % ROWS * DILATION
+    columns = width + 2 * PADDING
+    within = (y_strip & 15).to(tl.int32)
+    begin = within + down * columns + PADDING
+    phase = begin & 15
+    turned = lane - phase
+    source = ((turned >> 4) * ROWS + sector % ROWS) * 16 + (turned & 15)
+    source = (source + sector // ROWS * (ROWS * 16)) & (ROWS * BLOCK - 1)
+    y = tl.gather(y, tl.reshape(source, (ROWS * BLOCK,)), 0)
+    y = tl.reshape(y, (ROWS * BLOCK // 16, 16))
+    beside = (tl.zeros(y.shape, dtype=tl.float32) + border).to(y.dtype)
+
+    # All of these are even, as rows are: two columns are one store.
+    y_run = y_ptr + tl.multiple_of(y_strip - within, 2)
+    y_run += tl.multiple_of(begin - phase, (2, 2))
+    first = tl.multiple_of(tl.where(row + down == 0, phase - PADDING, 0), (2, 2))
+    end = phase + columns - (phase + columns & 15)
+    end = tl.where(row + down == H_OUT - 1, phase + width + PADDING, end)
+    end = tl.multiple_of(tl.where(row + down < H_OUT, end, 0), (2, 2))
+    mask = (column >= first) & (column < end)
+    tl.store(y_run + column, tl.where(column >= phase, y, beside), mask=mask)
+    beyond = column + BLOCK
+    mask = (column < 2 * PADDING + 16) & (beyond < end)
+    tl.store(y_run + beyond, tl.where(beyond < phase + width, y, beside), mask=mask)
+
+
+@triton.jit
 def banded_kernel(
     x_ptr,
     w_ptr,
@@ -212,16 +265,16 @@ def banded_kernel(
     STRIPS: tl.constexpr,
     ROWS: tl.constexpr,
     BLOCK: tl.constexpr,
+    TURNED: tl.constexpr,
 ):
     """STRIPS times ROWS rows of what BLOCK columns of the input give, as products on tensor cores.
 
     Rows are DILATION apart, so ROWS of them need ROWS + K - 1 rows of x, and row r is the sum of
-    w[j - r] times the j-th of them: w becomes a banded matrix of ROWS by 2 * ROWS. Of several
-    strips each loads only its own ROWS rows of x: the band's left half begins the sums of this
-    strip, its right half ends those of the strip above. Zero times infinity is NaN, within the band
-    and in the borders, the PADDING columns on either side that see nothing of the input: sums that
-    are not finite are computed again, tap by tap. W and the strides count in units of X_UNIT
-    elements.
+    w[j - r] times the j-th of them: w becomes a banded matrix. One strip takes it as a whole. Of
+    several each loads only ROWS rows of x: they end the sums of the strip two above, go on with
+    those of the strip above and begin their own. Zero times infinity is NaN, within the band and
+    in the borders, the PADDING columns on either side that see nothing of the input: sums that are
+    not finite are computed again, tap by tap. W and the strides count in units of X_UNIT elements.
     """
     height: tl.constexpr = STRIPS * ROWS * DILATION
     parts = tl.cdiv(H_OUT, height) * DILATION
@@ -239,7 +292,7 @@ def banded_kernel(
     width = W * X_UNIT
     x_columns = (in_w < width)[None, :]
     columns = width + 2 * PADDING
-    y_plane = y_ptr + (plane.to(tl.int64) * H_OUT + row) * columns
+    y_first = (plane.to(tl.int64) * H_OUT + row) * columns
     w_channel = w_ptr + c.to(tl.int64) * K
     bias = 0.0
     if b_ptr is not None:
@@ -247,45 +300,64 @@ def banded_kernel(
 
     in_h = row - PADDING
     end = tl.minimum(H, in_h + height + (K - 1) * DILATION)  # no row below it is needed
-    depth: tl.constexpr = ROWS if STRIPS > 1 else 2 * ROWS
-    first = in_h + tl.arange(0, depth) * DILATION
-    x = load_rows(x_tile, x_columns, first, end, row_stride)
-    left = load_band(w_channel, 0, ROWS, depth, K)
-    if STRIPS > 1:
-        right = load_band(w_channel, ROWS, ROWS, ROWS, K)
     nothing = tl.zeros((ROWS, BLOCK), dtype=tl.float32) + bias
-    begun = tl.dot(left, x, nothing)
-    unclear = 0
-    for s in range(STRIPS):
-        total = begun
+    if STRIPS == 1:
+        first = in_h + tl.arange(0, 2 * ROWS) * DILATION
+        x = load_rows(x_tile, x_columns, first, end, row_stride)
+        total = tl.dot(load_band(w_channel, 0, ROWS, 2 * ROWS, K), x, nothing)
         border = bias
-        if STRIPS > 1:
-            next_h = in_h + (s + 1) * (ROWS * DILATION) + r
-            x = load_rows(x_tile, x_columns, next_h, end, row_stride)
-            total = tl.dot(right, x, begun)
-            begun = tl.dot(left, x, nothing)
-        unclear |= tl.max((total * 0.0 != 0.0).to(tl.int32))
-        down = s * (ROWS * DILATION) + r  # not what next_h is made of, which is two strips ahead
-        if STRIPS == 1 and unclear > 0:
+        if tl.max((total * 0.0 != 0.0).to(tl.int32)) > 0:  # after the store it would cost 10 %
             total, border = sum_taps(
-                x_tile, x_columns, in_h + down, H, row_stride, w_channel, bias, K, DILATION
+                x_tile, x_columns, in_h + r, H, row_stride, w_channel, bias, K, DILATION
             )
-        y_tile = y_plane + (down * columns)[:, None]
-        y_rows = (row + down < H_OUT)[:, None]
+        y_tile = y_ptr + y_first + (r * columns)[:, None]
+        y_rows = (row + r < H_OUT)[:, None]
         store_rows(y_tile, y_rows, x_columns, total, border, in_w, width, block, BLOCKS, PADDING)
-    # For several strips a branch before each store costs 2 to 4 %; for one, a branch here 10 %.
-    # No barrier: tensors of one shape and layout, so the same threads store again what they stored.
-    if STRIPS > 1 and unclear > 0:
-        for s in range(STRIPS):
-            down = s * (ROWS * DILATION) + r
-            total, border = sum_taps(
-                x_tile, x_columns, in_h + down, H, row_stride, w_channel, bias, K, DILATION
-            )
-            y_tile = y_plane + (down * columns)[:, None]
-            y_rows = (row + down < H_OUT)[:, None]
-            store_rows(
-                y_tile, y_rows, x_columns, total, border, in_w, width, block, BLOCKS, PADDING
-            )
+    else:
+        upper = load_band(w_channel, 0, ROWS, ROWS, K)
+        middle = load_band(w_channel, ROWS, ROWS, ROWS, K)
+        lower = load_band(w_channel, 2 * ROWS, ROWS, ROWS, K)
+        begun, continued = nothing, nothing
+        step: tl.constexpr = ROWS * DILATION
+        # Counted rather than computed from s: what a strip's lanes store, and where, would else be
+        # computed once for all strips, and take more registers than there are.
+        strip = row - 2 * step
+        y_strip = y_first - 2 * step * columns
+        strips = tl.minimum(STRIPS, tl.cdiv(H_OUT - row, step))
+        if TURNED and row == 0:  # the plane's first border, up to the first row's first sector
+            side = tl.arange(0, 32)
+            beside = (tl.zeros(side.shape, dtype=tl.float32) + bias).to(y_ptr.dtype.element_ty)
+            tl.store(y_ptr + y_first + side, beside, mask=side < PADDING - (y_first + PADDING & 15))
+        for s in range(strips + 2):
+            x = load_rows(x_tile, x_columns, in_h + s * step + r, end, row_stride)
+            total = tl.dot(lower, x, continued)
+            continued = tl.dot(middle, x, begun)
+            begun = tl.dot(upper, x, total * 0.0 + bias)  # not finite where total is not
+            if s >= 2:
+                if TURNED:
+                    store_turned(
+                        y_ptr, y_strip, strip, H_OUT, total, bias, width, PADDING, DILATION
+                    )
+                else:
+                    y_tile = y_ptr + y_strip + (r * columns)[:, None]
+                    y_rows = (strip + r < H_OUT)[:, None]
+                    store_rows(
+                        y_tile, y_rows, x_columns, total, bias, in_w, width, block, BLOCKS, PADDING
+                    )
+            strip += step
+            y_strip += step * columns
+        if tl.sum((begun + continued) * 0.0) != 0.0:
+            tl.debug_barrier()  # another thread may have stored what is stored again
+            for s in range(strips):
+                down = s * step + r
+                total, border = sum_taps(
+                    x_tile, x_columns, in_h + down, H, row_stride, w_channel, bias, K, DILATION
+                )
+                y_tile = y_ptr + y_first + (down * columns)[:, None]
+                y_rows = (row + down < H_OUT)[:, None]
+                store_rows(
+                    y_tile, y_rows, x_columns, total, border, in_w, width, block, BLOCKS, PADDING
+                )
 
 
 DTYPES = (torch.float32, torch.float16, torch.bfloat16)
@@ -488,14 +560,16 @@ def banded_launch(x, size, k, padding, dilation, block):
     """Programs, sizes and constants of `banded_kernel`, and the largest number that it counts."""
     (n, c, h, w), x_strides, _, _ = x
     h_out = size[2]
-    rows = 16 if k <= 17 else 32  # rows + k - 1 of twice as many are what is multiplied
     blocks = ceil_div(w, block)
     columns = n * c * blocks * dilation
-    # Four strips load each row of x once rather than twice: where there are rows for them, and
-    # programs left. Padding by 4 or 12, whose stores are of 8 bytes, is 5 % faster without.
-    strips = 4 if k > 17 and h_out > 3 * rows * dilation and padding % 8 != 4 else 1
-    if columns * ceil_div(h_out, strips * rows * dilation) < FEW_PROGRAMS:
-        strips = 1
+    # Several strips load each row of x once rather than twice: where there are rows for them, and
+    # programs left. One strip multiplies rows + k - 1 of twice as many rows.
+    several = k > 17 and h_out > 32 * dilation
+    several = several and columns * ceil_div(h_out, 64 * dilation) >= FEW_PROGRAMS
+    strips = 4 if several else 1
+    rows = 32 if k > 17 and not several else 16
+    # Rows begin anywhere in a sector; of narrower borders one would have the sums of two rows.
+    turned = several and padding >= 8 and blocks == 1 and 2 * padding + 16 <= block
     programs = columns * ceil_div(h_out, strips * rows * dilation)
     unit = hidden_unit(8, w, *x_strides[:3])
     constants = {
@@ -507,7 +581,9 @@ def banded_launch(x, size, k, padding, dilation, block):
         "STRIPS": strips,
         "ROWS": rows,
         "BLOCK": block,
-        "num_warps": max(1, block // (32 if k > 17 and padding == 0 else 64)),
+        "TURNED": turned,
+        "num_warps": max(1, block // 64),
+        "num_stages": 4,
     }
     outer = (stride // unit for stride in x_strides[:3])
     largest = max(h_out + (strips + 2) * rows * dilation, size[3] + block)

@@ -206,15 +206,22 @@ def few_programs(number):
 
 @few_programs(1)
 def case_programs_that_go_down_a_plane_on_tensor_cores():
-    # The last one of a plane has fewer rows, and the last block of a row fewer columns.
-    for k, padding, dilation, size in (
-        (31, 0, 1, (1, 2, 190, 32)),
-        (18, 9, 1, (1, 2, 165, 264)),
-        (33, 32, 2, (2, 2, 200, 56)),
+    # The last one of a plane has fewer rows, and the last block of a row fewer columns. Of those
+    # that store whole sectors the borders are longer than what a sector has before a plane, or not.
+    for k, padding, dilation, size, turned in (
+        (31, 0, 1, (1, 2, 190, 32), False),
+        (18, 9, 1, (1, 2, 165, 264), False),
+        (33, 32, 2, (2, 2, 200, 56), False),
+        (31, 15, 1, (1, 2, 131, 256), True),
+        (18, 8, 1, (2, 2, 71, 120), True),
+        (19, 9, 1, (1, 3, 65, 128), True),
+        (22, 24, 3, (1, 2, 130, 240), True),
+        (33, 16, 1, (1, 2, 33, 64), True),
     ):
         x, weight = torch.randn(size).half(), torch.randn(size[1], 1, k, 1).half()
         bias, given = torch.randn(size[1]).half(), {"padding": padding, "dilation": dilation}
-        assert constants(x, weight, bias, **given)["STRIPS"] > 1
+        chosen = constants(x, weight, bias, **given)
+        assert (chosen["STRIPS"] > 1, chosen["TURNED"]) == (True, turned)
         sums = F.conv2d(x.double(), weight.double(), bias.double(), groups=size[1], **given)
         ours = convolution(F.pad(x, (8, 16, 1, 2))[:, :, 1:-2, 8:-16], weight, bias, **given)
         torch.testing.assert_close(ours, sums.half(), rtol=1e-2, atol=1e-2)
@@ -222,10 +229,11 @@ def case_programs_that_go_down_a_plane_on_tensor_cores():
 
 @few_programs(1)
 def case_a_value_that_is_not_finite_spreads_no_further_on_tensor_cores():
-    # Of the second each program goes down a plane; of the third with steps of two rows.
+    # Of the second each program goes down a plane, padded in whole sectors; of the third with steps
+    # of two rows.
     for k, dilation, size in (
         (11, 1, (1, 2, 60, 32)),
-        (31, 1, (1, 2, 140, 32)),
+        (31, 1, (1, 2, 140, 64)),
         (19, 2, (1, 2, 236, 32)),
     ):
         for infinite in ("x", "the last row of x", "weight"):
@@ -240,7 +248,9 @@ def case_a_value_that_is_not_finite_spreads_no_further_on_tensor_cores():
                 x[0, 1, -1, 31] = float("inf")
             for padding in (0, k // 2):
                 given = {"padding": padding, "dilation": dilation}
-                assert (constants(x, weight, bias, **given)["STRIPS"] > 1) == (k > 17)
+                chosen = constants(x, weight, bias, **given)
+                assert (chosen["STRIPS"] > 1) == (k > 17)
+                assert chosen["TURNED"] == (k == 31 and padding > 0)
                 sums = F.conv2d(x.double(), weight.double(), bias.double(), groups=2, **given)
                 ours = convolution(x, weight, bias, **given)
                 assert ours.isnan().equal(sums.isnan())

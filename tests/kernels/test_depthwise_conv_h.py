@@ -105,27 +105,34 @@ def test_which_halves_take_tensor_cores(kernel, size, k, padding, dilation, bloc
 
 
 @pytest.mark.parametrize(
-    ("size", "k", "padding", "dilation", "strips"),
+    ("size", "k", "padding", "dilation", "strips", "turned"),
     [
-        ((16, 64, 256, 256), 31, 15, 1, 4),
-        ((2, 64, 256, 256), 31, 0, 1, 4),
-        ((4, 64, 254, 256), 31, 0, 1, 4),  # this one and the next two are run on a GPU
-        ((4, 64, 254, 256), 31, 15, 1, 4),
-        ((3, 40, 250, 264), 18, 9, 1, 4),
-        ((16, 64, 96, 256), 31, 15, 1, 1),  # three strips of rows
-        ((16, 64, 256, 256), 31, 30, 3, 1),
-        ((1, 64, 256, 256), 31, 15, 1, 1),  # too few programs
-        ((16, 64, 256, 256), 17, 8, 1, 1),
-        ((16, 64, 256, 256), 25, 12, 1, 1),
+        ((16, 64, 256, 256), 31, 15, 1, 4, True),
+        ((2, 64, 256, 256), 31, 0, 1, 4, False),
+        ((4, 64, 254, 256), 31, 0, 1, 4, False),  # this one and the next four are run on a GPU
+        ((4, 64, 254, 256), 31, 15, 1, 4, True),
+        ((4, 64, 254, 240), 19, 9, 1, 4, True),
+        ((4, 64, 250, 128), 22, 24, 3, 4, True),
+        ((3, 40, 250, 264), 18, 9, 1, 4, False),  # several blocks of columns
+        ((16, 64, 33, 256), 31, 15, 1, 4, True),
+        ((16, 64, 32, 256), 31, 15, 1, 1, False),  # one strip of rows
+        ((16, 64, 96, 256), 31, 30, 3, 1, False),
+        ((1, 63, 256, 256), 31, 15, 1, 1, False),  # too few programs
+        ((16, 64, 256, 256), 17, 8, 1, 1, False),
+        ((16, 64, 256, 256), 18, 8, 1, 4, True),
+        ((16, 64, 256, 256), 18, 7, 1, 4, False),  # a sector has two rows' sums
+        ((16, 64, 256, 32), 31, 15, 1, 4, False),  # borders wider than the block
     ],
 )
-def test_how_many_strips_a_program_goes_down(kernel, size, k, padding, dilation, strips):
+def test_how_many_strips_a_program_goes_down(kernel, size, k, padding, dilation, strips, turned):
     x, weight = (
         kernel.layout(torch.empty(each, dtype=torch.float16, device="meta"))
         for each in (size, (size[1], 1, k, 1))
     )
     y_size, _, programs, _, constants, _, _ = kernel.plan(x, weight, None, 1, padding, dilation)
-    assert constants["STRIPS"] == strips
+    assert (constants["STRIPS"], constants["TURNED"]) == (strips, turned)
+    # So many rows at least share what a program multiplies.
+    assert constants["ROWS"] * (3 if strips > 1 else 2) >= constants["ROWS"] + k - 1
     height, blocks = strips * constants["ROWS"], kernel.ceil_div(size[3], constants["BLOCK"])
     parts = programs / (size[0] * size[1] * blocks * dilation)
     assert (parts - 1) * height < y_size[2] / dilation <= parts * height

@@ -37,7 +37,7 @@ def load_bias(b_ptr, c):
 
 
 @triton.jit
-def gathered_kernel(
+def planes_kernel(
     x_ptr,
     w_ptr,
     b_ptr,
@@ -48,38 +48,47 @@ def gathered_kernel(
     W: tl.constexpr,
     K: tl.constexpr,
     PADDING: tl.constexpr,
-    USED: tl.constexpr,
-    ROWS: tl.constexpr,
-    BLOCK: tl.constexpr,
+    IMAGES: tl.constexpr,
+    SLOTS: tl.constexpr,
 ):
-    """USED of ROWS whole rows on tensor cores, stored as one run of memory in aligned pairs.
+    """One channel's planes of IMAGES images, of up to 32 x 32 outputs, in one product.
 
-    Padding shifts a row's outputs against their sectors; a gather through shared memory puts them
-    where they lie in the output, the borders among them.
+    Each plane is stored as one run of memory, in aligned pairs: gathered through shared memory as
+    the kernel gathers its rows, the borders among them. SLOTS hold a plane of the output wherever
+    in a sector it begins; all of one program begin at the same place of one.
     """
-    w_out: tl.constexpr = W + 2 * PADDING
-    strips = tl.cdiv(H_OUT, USED)
-    row = tl.program_id(0) % strips * USED
-    plane = tl.program_id(0) // strips
-    c = plane % C
-    j = tl.arange(0, 2 * ROWS)
-    in_h = row - PADDING + j
-    in_w = tl.arange(0, BLOCK)[None, :]
-    exists = ((in_h >= 0) & (in_h < H))[:, None] & (in_w < W)
-    x = tl.load(x_ptr + plane * H * W + (in_h * W)[:, None] + in_w, mask=exists, other=0.0)
-    tap = j[None, :] - tl.arange(0, ROWS)[:, None]
+    c = tl.program_id(0) % C
+    n = tl.program_id(0) // C * IMAGES
+    j = tl.arange(0, 32)
+    image = tl.arange(0, 32 * IMAGES) // 32
+    in_w = tl.arange(0, 32 * IMAGES) % 32
+    x_plane = ((n + image).to(tl.int64) * C + c) * (H * W)
+    exists = (j < H)[:, None] & (in_w < W)[None, :]
+    x = tl.load(x_ptr + (x_plane + in_w)[None, :] + (j * W)[:, None], mask=exists, other=0.0)
+    tap = j[None, :] - j[:, None] + PADDING
     band = tl.load(w_ptr + c * K + tap, mask=(tap >= 0) & (tap < K), other=0.0)
     bias = load_bias(b_ptr, c)
     total = tl.dot(band, x) + bias
-    y = tl.reshape(total.to(y_ptr.dtype.element_ty), (ROWS * BLOCK,))
+    y = tl.reshape(total.to(y_ptr.dtype.element_ty), (32, 2 * IMAGES, 16))
+    y = tl.reshape(tl.permute(y, (1, 0, 2)), (1024 * IMAGES,))
 
-    i = tl.arange(0, ROWS * BLOCK)
-    column = i % w_out - PADDING
-    found = tl.gather(y, (i // w_out * BLOCK + column) & (ROWS * BLOCK - 1), 0)
-    border = tl.cast(bias, tl.float32).to(y.dtype)
-    found = tl.where((column >= 0) & (column < W), found, border)
-    start = tl.multiple_of((plane * H_OUT + row) * w_out, 2)
-    tl.store(y_ptr + start + i, found, mask=i < tl.minimum(H_OUT - row, USED) * w_out)
+    columns: tl.constexpr = W + 2 * PADDING
+    sectors: tl.constexpr = SLOTS // 16
+    m = tl.arange(0, IMAGES * sectors)[:, None]
+    slot = m % sectors * 16 + tl.arange(0, 16)[None, :]
+    size = H_OUT * columns
+    start = (n.to(tl.int64) * C + c) * size
+    phase = tl.multiple_of((start & 15).to(tl.int32), 2)
+    column = (slot - phase) % columns - PADDING
+    source = (slot - phase) // columns * 16 + (column & 15) + (column >> 4) * 512
+    source = (source + m // sectors * 1024) & (1024 * IMAGES - 1)
+    y = tl.gather(y, tl.reshape(source, (IMAGES * SLOTS,)), 0)
+    y = tl.reshape(y, (IMAGES * sectors, 16))
+    border = (tl.zeros(y.shape, dtype=tl.float32) + bias).to(y.dtype)
+    y = tl.where((column >= 0) & (column < W), y, border)
+    y_plane = y_ptr + tl.multiple_of(start - phase, 2) + (m // sectors).to(tl.int64) * (C * size)
+    mask = (slot >= phase) & (slot < phase + tl.multiple_of(size, 2))
+    tl.store(y_plane + slot, y, mask=mask)
 
 
 @triton.jit
@@ -122,12 +131,12 @@ def counted_kernel(
 
 
 def launched(kernel: Any, case: Case, tensors: Tensors, programs: int, **constants: Any) -> Any:
-    """What `kernel` gives for each of `programs` a plane."""
+    """What `programs` of `kernel` give."""
     x = tensors[0]
     n, c, h_out, w_out = case.output_shape
     y = torch.empty(n, c, h_out, w_out, dtype=x.dtype, device=x.device)
     sizes = {"C": c, "W": case.w, "K": case.k, "PADDING": case.padding}
-    kernel[n * c * programs,](*tensors, y, case.h, h_out, **sizes, **constants)
+    kernel[programs,](*tensors, y, case.h, h_out, **sizes, **constants)
     return y
 
 
@@ -135,31 +144,32 @@ def variants(case: Case, tensors: Tensors) -> dict[str, Callable[[], Any]]:
     """Those that can compute the case, by name."""
     if case.stride > 1 or case.dilation > 1 or case.channels_last:
         return {}
-    every = [*counted(case)]
-    if ITEM_BYTES[case.dtype] == 2 and case.w % 2 == 0 and max(case.k - 1, case.padding) <= NARROW:
-        every += gathered(case)
     return {
-        name: partial(launched, kernel, case, tensors, **given) for name, kernel, given in every
+        name: partial(launched, kernel, case, tensors, **given)
+        for name, kernel, given in (*counted(case), *planes(case))
     }
 
 
 def counted(case: Case) -> Iterator[tuple[str, Any, dict[str, int]]]:
-    _, _, h_out, w_out = case.output_shape
+    n, c, h_out, w_out = case.output_shape
     for width in (4, 8) if case.w <= NARROW and case.k <= 15 else ():
         block = 1024 // width
         unit = math.gcd(width, h_out * w_out)
         given = {"WIDTH": width, "UNIT": unit, "BLOCK": block}
-        given["programs"] = triton.cdiv(h_out * w_out, 1024)
+        given["programs"] = n * c * triton.cdiv(h_out * w_out, 1024)
         yield f"counted, {width}", counted_kernel, {**given, "num_warps": block // 32}
 
 
-def gathered(case: Case) -> Iterator[tuple[str, Any, dict[str, int]]]:
-    _, _, h_out, w_out = case.output_shape
-    block = max(16, triton.next_power_of_2(case.w))
-    if case.padding == 0 or block > 256:
-        return
-    for rows in (16, 32) if case.k <= 17 else (32,):
-        used = min(rows, rows * block // w_out)
-        given = {"USED": used, "ROWS": rows, "BLOCK": block, "programs": triton.cdiv(h_out, used)}
-        for warps in (2, 4):
-            yield f"gathered, {used}/{warps}", gathered_kernel, {**given, "num_warps": warps}
+def planes(case: Case) -> Iterator[tuple[str, Any, dict[str, int]]]:
+    n, c, h_out, w_out = case.output_shape
+    for images, warps in ((4, 4), (8, 4), (16, 8)):
+        if (
+            ITEM_BYTES[case.dtype] == 2
+            and max(case.h, case.w, h_out) <= NARROW
+            and case.w % 2 == 0
+            and n % images == 0
+            and c * h_out * w_out % 16 == 0
+        ):
+            given = {"IMAGES": images, "SLOTS": triton.next_power_of_2(h_out * w_out + 14)}
+            given["programs"] = n // images * c
+            yield f"planes, {images}/{warps}", planes_kernel, {**given, "num_warps": warps}

@@ -25,7 +25,7 @@ CASES = (
     Case(n=2, c=3, h=9, w=17),
     Case(n=1, c=2, h=11, w=13, k=5, stride=2, dilation=2, same=True, bias=True, dtype="float16"),
     Case(n=1, c=4, h=8, w=6, same=True, channels_last=True, dtype="bfloat16"),
-    Case(n=1, c=2, h=20, w=16, k=11, same=True, bias=True, dtype="float16"),
+    Case(n=4, c=2, h=20, w=16, k=11, same=True, bias=True, dtype="float16"),
 )
 
 

@@ -135,8 +135,8 @@ def test_every_tile_is_held_against_cudnn_and_timed(tmp_path):
     made = dry_run("tiles", str(out), "--tiles", "3")
     assert made.returncode == 0, made.stderr
     rows = [json.loads(line) for line in out.read_text().splitlines()]
-    # As planned and with three tiles; counted, on tensor cores and gathered where they fit.
-    assert [len(row["ns"]) for row in rows] == [4 + 2, 4, 4, 4 + 2 + 4 + 4], made.stdout
+    # As planned and with three tiles; counted, on tensor cores and by planes where they fit.
+    assert [len(row["ns"]) for row in rows] == [4 + 2, 4, 4, 4 + 2 + 4 + 1], made.stdout
     assert made.stdout.count(": planned ") == 4
 
 
@@ -145,7 +145,7 @@ def test_a_padded_copy_is_timed_where_an_output_has_the_rows_of_its_input(tmp_pa
     made = dry_run("padded", str(out))
     assert made.returncode == 0, made.stderr
     case, copy, padded, ours = out.read_text().splitlines()[2].strip("| ").split(" | ")
-    assert case == "1x2x20x16 k11 same bias float16"
+    assert case == "4x2x20x16 k11 same bias float16"
     assert all(" us (" in each for each in (copy, padded, ours))
     assert made.stdout.count("\n") == 1
 

@@ -113,7 +113,8 @@ def test_which_halves_take_tensor_cores(kernel, size, k, padding, dilation, bloc
         ((4, 64, 254, 256), 31, 15, 1, 4, True),
         ((4, 64, 254, 240), 19, 9, 1, 4, True),
         ((4, 64, 250, 128), 22, 24, 3, 4, True),
-        ((3, 40, 250, 264), 18, 9, 1, 4, False),  # several blocks of columns
+        ((3, 40, 250, 264), 18, 9, 1, 4, False),
+        ((16, 64, 256, 512), 31, 15, 1, 4, False),  # several blocks of columns
         ((16, 64, 33, 256), 31, 15, 1, 4, True),
         ((16, 64, 32, 256), 31, 15, 1, 1, False),  # one strip of rows
         ((16, 64, 96, 256), 31, 30, 3, 1, False),

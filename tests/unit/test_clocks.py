@@ -35,8 +35,10 @@ def nvmlDeviceResetGpuLockedClocks(handle):
 LOCKED = ["lock GPU-1 1500 1500"]
 BACK = [*LOCKED, "reset GPU-1"]
 GATE = """
-import os, time
+import signal, time
 from gate.clocks import locked_clocks
+# What started the tests may ignore it, as a shell does for a job in the background.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 with locked_clocks("GPU-1", 1500):
     print("measuring", flush=True)
     time.sleep(60)

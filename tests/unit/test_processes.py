@@ -57,8 +57,11 @@ def test_a_hang_ends_with_its_whole_group(tmp_path):
 
 
 GATE = """
-import sys
+import signal, sys
 from gate.processes import end_on_termination, run
+# What started the tests may ignore them, as a shell does for a job in the background, or nohup.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 end_on_termination()
 run([sys.executable, "-c", sys.argv[1]], timeout_s=60)
 """

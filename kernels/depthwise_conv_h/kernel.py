@@ -153,6 +153,14 @@ def load_rows(x_tile, x_columns, in_h, H, x_stride_h):
 
 
 @triton.jit
+def load_bias(b_ptr, c):
+    bias = 0.0
+    if b_ptr is not None:
+        bias += tl.load(b_ptr + c).to(tl.float32)
+    return bias
+
+
+@triton.jit
 def load_band(w_channel, FIRST: tl.constexpr, ROWS: tl.constexpr, DEPTH: tl.constexpr, K):
     """What ROWS rows take of DEPTH rows of x, the first of which is tap FIRST of row 0."""
     tap = FIRST + tl.arange(0, DEPTH)[None, :] - tl.arange(0, ROWS)[:, None]
@@ -175,6 +183,15 @@ def sum_taps(
 
 
 @triton.jit
+def store_border(y_border, y_rows, border, PADDING: tl.constexpr):
+    """PADDING columns of rows of the output."""
+    side = tl.arange(0, 16 if PADDING <= 16 else 32)[None, :]
+    mask = y_rows & (side < PADDING)
+    beside = (tl.zeros(mask.shape, dtype=tl.float32) + border).to(y_border.dtype.element_ty)
+    tl.store(y_border + side, beside, mask=mask)
+
+
+@triton.jit
 def store_rows(
     y_tile, y_rows, x_columns, total, border, in_w, width, block, BLOCKS, PADDING: tl.constexpr
 ):
@@ -182,13 +199,10 @@ def store_rows(
     y = total.to(y_tile.dtype.element_ty)
     tl.store(y_tile + in_w[None, :] + PADDING, y, mask=y_rows & x_columns)
     if PADDING > 0:  # at once: a sector that is written in parts, and late, costs twice
-        side = tl.arange(0, 16 if PADDING <= 16 else 32)[None, :]
-        mask = y_rows & (side < PADDING)
-        beside = (tl.zeros(mask.shape, dtype=tl.float32) + border).to(y.dtype)
         if block == 0:
-            tl.store(y_tile + side, beside, mask=mask)
+            store_border(y_tile, y_rows, border, PADDING)
         if block == BLOCKS - 1:
-            tl.store(y_tile + width + PADDING + side, beside, mask=mask)
+            store_border(y_tile + width + PADDING, y_rows, border, PADDING)
 
 
 @triton.jit
@@ -294,9 +308,7 @@ def banded_kernel(
     columns = width + 2 * PADDING
     y_first = (plane.to(tl.int64) * H_OUT + row) * columns
     w_channel = w_ptr + c.to(tl.int64) * K
-    bias = 0.0
-    if b_ptr is not None:
-        bias += tl.load(b_ptr + c).to(tl.float32)
+    bias = load_bias(b_ptr, c)
 
     in_h = row - PADDING
     end = tl.minimum(H, in_h + height + (K - 1) * DILATION)  # no row below it is needed
@@ -358,6 +370,11 @@ def banded_kernel(
                 store_rows(
                     y_tile, y_rows, x_columns, total, border, in_w, width, block, BLOCKS, PADDING
                 )
+                if TURNED:  # a run had parts of the neighbours' borders, which are as wide
+                    above = y_rows & (row + down > 0)[:, None]
+                    store_border(y_tile - PADDING, above, border, PADDING)
+                    below = (row + down + 1 < H_OUT)[:, None]
+                    store_border(y_tile + columns, below, border, PADDING)
 
 
 DTYPES = (torch.float32, torch.float16, torch.bfloat16)

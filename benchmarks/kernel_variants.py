@@ -51,7 +51,7 @@ def planes_kernel(
     IMAGES: tl.constexpr,
     SLOTS: tl.constexpr,
 ):
-    """One channel's planes of IMAGES images, of up to 32 x 32 outputs, in one product.
+    """One channel's planes of IMAGES images, of up to 32 rows and columns, in one product.
 
     Each plane is stored as one run of memory, in aligned pairs: gathered through shared memory as
     the kernel gathers its rows, the borders among them. SLOTS hold a plane of the output wherever

@@ -217,6 +217,7 @@ def case_programs_that_go_down_a_plane_on_tensor_cores():
         (19, 9, 1, (1, 3, 65, 128), True),
         (22, 24, 3, (1, 2, 130, 240), True),
         (33, 16, 1, (1, 2, 33, 64), True),
+        (18, 8, 1, (1, 2, 70, 32), True),
     ):
         x, weight = torch.randn(size).half(), torch.randn(size[1], 1, k, 1).half()
         bias, given = torch.randn(size[1]).half(), {"padding": padding, "dilation": dilation}

@@ -16,6 +16,7 @@ import triton
 import triton.language as tl
 
 from benchmarks.kernel_cases import ITEM_BYTES
+from kernels.depthwise_conv_h.kernel import load_bias
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,14 +27,6 @@ if TYPE_CHECKING:
 
 # A narrow plane has at most so many columns.
 NARROW = 32
-
-
-@triton.jit
-def load_bias(b_ptr, c):
-    bias = 0.0
-    if b_ptr is not None:
-        bias += tl.load(b_ptr + c).to(tl.float32)
-    return bias
 
 
 @triton.jit

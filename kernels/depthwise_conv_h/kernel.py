@@ -336,10 +336,8 @@ def banded_kernel(
         strip = row - 2 * step
         y_strip = y_first - 2 * step * columns
         strips = tl.minimum(STRIPS, tl.cdiv(H_OUT - row, step))
-        if TURNED and row == 0:  # the plane's first border, up to the first row's first sector
-            side = tl.arange(0, 32)
-            beside = (tl.zeros(side.shape, dtype=tl.float32) + bias).to(y_ptr.dtype.element_ty)
-            tl.store(y_ptr + y_first + side, beside, mask=side < PADDING - (y_first + PADDING & 15))
+        if TURNED:  # no row above the plane's first has a part of its border
+            store_border(y_ptr + y_first, row == 0, bias, PADDING)
         for s in range(strips + 2):
             x = load_rows(x_tile, x_columns, in_h + s * step + r, end, row_stride)
             total = tl.dot(lower, x, continued)

@@ -93,6 +93,7 @@ def agree(case: Case, call: Callable[[], Any], expected: torch.Tensor | None) ->
 
 
 def prepare(call: Callable[[], Any], flush: Callable[[], Any]) -> methods.Prepared:
+    call()  # the first one loads a kernel, and would leave room for one call in a batch
     subject = methods.Subject(
         forward=call,
         flush=flush,

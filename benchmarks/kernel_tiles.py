@@ -5,8 +5,8 @@ cases of `kernel_cases` as the kernel plans them and with tiles drawn at random,
 the gate's own method with a cold L2; every tile's output is held against cuDNN's. OUT.jsonl gets a
 line a case; the fastest few are printed as WIDTH x ROWS, BLOCK / warps, "stacked" where a program
 goes on with the next rows of a plane. Where an output is lower than ROWS, the kernel takes fewer.
-Halves are tried on tensor cores too, by columns a program, and all in the forms of
-`kernel_variants` that fit.
+Halves are tried on tensor cores too, a strip of rows a program, by its columns, and all as
+`kernel_variants` has it where that fits.
 """
 
 from __future__ import annotations
@@ -70,16 +70,17 @@ def calls(case: Case, count: int) -> tuple[Callable[[], Any], dict[str, Callable
     x, weight, bias = tensors(case)
     sizes = {"stride": case.stride, "padding": case.padding, "dilation": case.dilation}
     call = partial(module.depthwise_conv_h, x, weight, bias, **sizes)
-    own = module.tile, module.banded_block
+    own = module.tile, module.banded_block, module.tensor_core_launch
 
     def planned_with(tile: Tile | None, block: int) -> Any:
         module.PLANS.clear()
         module.tile, module.banded_block = lambda *_: tile, lambda *_: block
+        module.tensor_core_launch = module.banded_launch  # None for no columns
         try:
             return call()
         finally:
             module.PLANS.clear()
-            module.tile, module.banded_block = own
+            module.tile, module.banded_block, module.tensor_core_launch = own
 
     named = {shown(tile): partial(planned_with, tile, 0) for tile in tiles(case, count)}
     if fits_tensor_cores(case):

@@ -146,10 +146,10 @@ def depthwise_conv_h_kernel(
 
 
 @triton.jit
-def load_rows(x_tile, x_columns, in_h, H, x_stride_h):
-    """Rows `in_h` of the input, zero outside of it."""
+def load_rows(x_tile, x_columns, in_h, H, offset):
+    """Rows `in_h` of the input, each so far from x_tile, zero outside of it."""
     mask = ((in_h >= 0) & (in_h < H))[:, None] & x_columns
-    return tl.load(x_tile + (in_h * x_stride_h)[:, None], mask=mask, other=0.0)
+    return tl.load(x_tile + offset[:, None], mask=mask, other=0.0)
 
 
 @triton.jit
@@ -168,15 +168,36 @@ def load_band(w_channel, FIRST: tl.constexpr, ROWS: tl.constexpr, DEPTH: tl.cons
 
 
 @triton.jit
+def halves(sums):
+    """The upper and the lower half of the rows, each thread's own."""
+    ROWS: tl.constexpr = sums.shape[0]
+    pairs = tl.permute(tl.reshape(sums, (2, ROWS // 2, sums.shape[1])), (1, 2, 0))
+    return tl.split(pairs)
+
+
+@triton.jit
+def all_finite(sums):
+    """Whether zero times each of these sums of a product is zero; their upper half tells.
+
+    Infinity and NaN in x reach all rows, in w all that see its tap. Integers, as a warp finds the
+    largest of them in one step.
+    """
+    upper, _ = halves(sums)
+    return tl.max((upper * 0.0).to(tl.int32, bitcast=True) & 0x7FFFFFFF) == 0
+
+
+@triton.jit
 def sum_taps(
     x_tile, x_columns, in_h, H, x_stride_h, w_channel, bias, K: tl.constexpr, DILATION: tl.constexpr
 ):
     """The sums of rows whose first tap is `in_h`, and of a border, tap by tap."""
     total = tl.zeros((in_h.shape[0], x_tile.shape[1]), dtype=tl.float32) + bias
     border = bias
-    for k in range(K):
+    # Counted at run time: unrolled, they would take registers from what is summed before.
+    for k in range(tl.minimum(K, H + K)):
         weight = tl.load(w_channel + k).to(tl.float32)
-        x_tap = load_rows(x_tile, x_columns, in_h + k * DILATION, H, x_stride_h)
+        tap_h = in_h + k * DILATION
+        x_tap = load_rows(x_tile, x_columns, tap_h, H, tap_h * x_stride_h)
         total += x_tap.to(tl.float32) * weight
         border += 0.0 * weight
     return total, border
@@ -206,6 +227,27 @@ def store_rows(
 
 
 @triton.jit
+def high_part(x):
+    """The nearest number of 11 significant bits, which a product of TF32 takes as it is."""
+    bits = x.to(tl.int32, bitcast=True) + 0x1000
+    return (bits & -0x2000).to(tl.float32, bitcast=True)
+
+
+@triton.jit
+def multiply(band, x, total):
+    """total + band @ x in float32.
+
+    Of float32 in three products of TF32: the fourth, of both rests, is below 2^-22 of the first.
+    """
+    if x.dtype == tl.float32:
+        band_high, x_high = high_part(band), high_part(x)
+        total = tl.dot(band - band_high, x_high, total, input_precision="tf32")
+        total = tl.dot(band_high, x - x_high, total, input_precision="tf32")
+        return tl.dot(band_high, x_high, total, input_precision="tf32")
+    return tl.dot(band, x, total)
+
+
+@triton.jit
 def store_turned(
     y_ptr,
     y_strip,
@@ -221,41 +263,90 @@ def store_turned(
 
     A sector that is written in parts costs more than twice. So the run of memory that a row stores
     begins with the sector in which its sums begin and ends where the next row's does, and its sums
-    are turned by as many columns: through shared memory, in which 16 columns of each row follow
-    one another, so that neither the rows in which a warp has its sums nor the columns that it
-    stores share a bank. What a run has beyond BLOCK columns, the lanes of its first ones store.
+    are turned by as many columns: through shared memory, in which a sector's columns of each row
+    follow one another, so that neither the rows in which a warp has its sums nor the columns that
+    it stores share many banks. What a run has beyond BLOCK columns, the lanes of its first ones
+    store.
     """
     ROWS: tl.constexpr = total.shape[0]
     BLOCK: tl.constexpr = total.shape[1]
-    y = tl.reshape(total.to(y_ptr.dtype.element_ty), (ROWS, BLOCK // 16, 16))
+    LANES: tl.constexpr = 256 // y_ptr.dtype.element_ty.primitive_bitwidth
+    SHIFT: tl.constexpr = 4 if LANES == 16 else 3
+    y = tl.reshape(total.to(y_ptr.dtype.element_ty), (ROWS, BLOCK // LANES, LANES))
     y = tl.reshape(tl.permute(y, (1, 0, 2)), (ROWS * BLOCK,))
-    lane = tl.arange(0, 16)[None, :]
-    sector = tl.arange(0, ROWS * BLOCK // 16)[:, None]
-    column = sector // ROWS * 16 + lane
+    lane = tl.arange(0, LANES)[None, :]
+    sector = tl.arange(0, ROWS * BLOCK // LANES)[:, None]
+    column = sector // ROWS * LANES + lane
     down = sector % ROWS * DILATION
     columns = width + 2 * PADDING
-    within = (y_strip & 15).to(tl.int32)
+    within = (y_strip & (LANES - 1)).to(tl.int32)
     begin = within + down * columns + PADDING
-    phase = begin & 15
+    phase = begin & (LANES - 1)
     turned = lane - phase
-    source = ((turned >> 4) * ROWS + sector % ROWS) * 16 + (turned & 15)
-    source = (source + sector // ROWS * (ROWS * 16)) & (ROWS * BLOCK - 1)
+    source = ((turned >> SHIFT) * ROWS + sector % ROWS) * LANES + (turned & (LANES - 1))
+    source = (source + sector // ROWS * (ROWS * LANES)) & (ROWS * BLOCK - 1)
     y = tl.gather(y, tl.reshape(source, (ROWS * BLOCK,)), 0)
-    y = tl.reshape(y, (ROWS * BLOCK // 16, 16))
+    y = tl.reshape(y, (ROWS * BLOCK // LANES, LANES))
     beside = (tl.zeros(y.shape, dtype=tl.float32) + border).to(y.dtype)
 
     # All of these are even, as rows are: two columns are one store.
     y_run = y_ptr + tl.multiple_of(y_strip - within, 2)
     y_run += tl.multiple_of(begin - phase, (2, 2))
     first = tl.multiple_of(tl.where(row + down == 0, phase - PADDING, 0), (2, 2))
-    end = phase + columns - (phase + columns & 15)
+    end = phase + columns - (phase + columns & (LANES - 1))
     end = tl.where(row + down == H_OUT - 1, phase + width + PADDING, end)
     end = tl.multiple_of(tl.where(row + down < H_OUT, end, 0), (2, 2))
     mask = (column >= first) & (column < end)
     tl.store(y_run + column, tl.where(column >= phase, y, beside), mask=mask)
     beyond = column + BLOCK
-    mask = (column < 2 * PADDING + 16) & (beyond < end)
+    mask = (column < 2 * PADDING + LANES) & (beyond < end)
     tl.store(y_run + beyond, tl.where(beyond < phase + width, y, beside), mask=mask)
+
+
+@triton.jit
+def run_layout(
+    width,
+    phase,
+    PADDING: tl.constexpr,
+    IMAGES: tl.constexpr,
+    ROWS: tl.constexpr,
+    BLOCK: tl.constexpr,
+):
+    """Where ROWS rows of the output lie in a run of memory and in sums of BLOCK columns each.
+
+    Of IMAGES such runs, in sectors of 16 elements: the place of each in its run, which begins
+    `phase` after a sector does, and in the sums as `store_run` orders them. A border is what the
+    columns beyond the input's last one give, so BLOCK must be more. The four sectors that a warp
+    stores at once are of two rows, which share few banks.
+    """
+    APART: tl.constexpr = BLOCK // 16
+    SECTORS: tl.constexpr = ROWS * BLOCK // 16
+    index = tl.arange(0, IMAGES * SECTORS)[:, None]
+    sector = index & (SECTORS - 2 * APART) | (index & 2) * (APART // 2)
+    sector |= index >> 1 & (APART - 2) | index & 1
+    slot = sector * 16 + tl.arange(0, 16)[None, :]
+    columns = width + 2 * PADDING
+    place = slot - phase
+    # Exact for fewer than 2^20 / columns places; a division would cost as much as a strip.
+    row = place * (((1 << 20) + columns - 1) // columns) >> 20
+    column = place - PADDING + row * -columns
+    # Unsigned, what is negative is the largest.
+    column = tl.minimum(column.to(tl.uint32, bitcast=True), width.to(tl.uint32))
+    column = column.to(tl.int32, bitcast=True)
+    source = column + (column & -16) * (ROWS - 1) + row * 16
+    source = (source & (ROWS * BLOCK - 1)) + index // SECTORS * (ROWS * BLOCK)
+    return slot, source
+
+
+@triton.jit
+def store_run(y_run, total, source, mask):
+    """Sums to where `run_layout` says, through shared memory."""
+    ROWS: tl.constexpr = total.shape[0]
+    SECTORS: tl.constexpr = total.shape[1] // 16
+    y = tl.reshape(total.to(y_run.dtype.element_ty), (ROWS, SECTORS, 16))
+    y = tl.reshape(tl.permute(y, (1, 0, 2)), (ROWS * SECTORS * 16,))
+    y = tl.gather(y, tl.reshape(source, (ROWS * SECTORS * 16,)), 0)
+    tl.store(y_run, tl.reshape(y, (ROWS * SECTORS, 16)), mask=mask)
 
 
 @triton.jit
@@ -276,21 +367,18 @@ def banded_kernel(
     PADDING: tl.constexpr,
     DILATION: tl.constexpr,
     X_UNIT: tl.constexpr,
-    STRIPS: tl.constexpr,
     ROWS: tl.constexpr,
     BLOCK: tl.constexpr,
-    TURNED: tl.constexpr,
 ):
-    """STRIPS times ROWS rows of what BLOCK columns of the input give, as products on tensor cores.
+    """ROWS rows of what BLOCK columns of the input give, as one product on tensor cores.
 
     Rows are DILATION apart, so ROWS of them need ROWS + K - 1 rows of x, and row r is the sum of
-    w[j - r] times the j-th of them: w becomes a banded matrix. One strip takes it as a whole. Of
-    several each loads only ROWS rows of x: they end the sums of the strip two above, go on with
-    those of the strip above and begin their own. Zero times infinity is NaN, within the band and
-    in the borders, the PADDING columns on either side that see nothing of the input: sums that are
-    not finite are computed again, tap by tap. W and the strides count in units of X_UNIT elements.
+    w[j - r] times the j-th of them: w becomes a banded matrix. Zero times infinity is NaN, within
+    the band and in the borders, the PADDING columns on either side that see nothing of the input:
+    sums that are not finite are computed again, tap by tap. W and the strides count in units of
+    X_UNIT elements.
     """
-    height: tl.constexpr = STRIPS * ROWS * DILATION
+    height: tl.constexpr = ROWS * DILATION
     parts = tl.cdiv(H_OUT, height) * DILATION
     part = tl.program_id(0) % parts
     row = part // DILATION * height + part % DILATION
@@ -312,67 +400,222 @@ def banded_kernel(
 
     in_h = row - PADDING
     end = tl.minimum(H, in_h + height + (K - 1) * DILATION)  # no row below it is needed
+    first = in_h + tl.arange(0, 2 * ROWS) * DILATION
+    x = load_rows(x_tile, x_columns, first, end, first * row_stride)
+    total = tl.zeros((ROWS, BLOCK), dtype=tl.float32) + bias
+    total = tl.dot(load_band(w_channel, 0, ROWS, 2 * ROWS, K), x, total)
+    border = bias
+    if not all_finite(total):  # after the store it would cost 10 %
+        total, border = sum_taps(
+            x_tile, x_columns, in_h + r, H, row_stride, w_channel, bias, K, DILATION
+        )
+    y_tile = y_ptr + y_first + (r * columns)[:, None]
+    y_rows = (row + r < H_OUT)[:, None]
+    store_rows(y_tile, y_rows, x_columns, total, border, in_w, width, block, BLOCKS, PADDING)
+
+
+@triton.jit
+def own_strips(H_OUT, STRIPS, PARTS, UNCUT, LAST_PARTS, DILATION: tl.constexpr, STEP: tl.constexpr):
+    """A program's block of columns, counted over all planes, its first row and number of strips.
+
+    PARTS and LAST_PARTS are the programs of a block before and beyond UNCUT.
+    """
+    program = tl.program_id(0)
+    strips = STRIPS
+    block = program // PARTS
+    part = program % PARTS
+    if block >= UNCUT:
+        strips = LAST_STRIPS
+        block = UNCUT + (program - UNCUT * PARTS) // LAST_PARTS
+        part = (program - UNCUT * PARTS) % LAST_PARTS
+    row = part // DILATION * (strips * STEP) + part % DILATION
+    return block, row, tl.minimum(strips, tl.cdiv(H_OUT - row, STEP))
+
+
+@triton.jit
+def strips_kernel(
+    x_ptr,
+    w_ptr,
+    b_ptr,
+    y_ptr,
+    H,
+    W,
+    H_OUT,
+    BLOCKS,
+    STRIPS,
+    PARTS,
+    UNCUT,
+    LAST_PARTS,
+    x_stride_n,
+    x_stride_c,
+    x_stride_h,
+    C: tl.constexpr,
+    K: tl.constexpr,
+    PADDING: tl.constexpr,
+    DILATION: tl.constexpr,
+    X_UNIT: tl.constexpr,
+    ROWS: tl.constexpr,
+    BLOCK: tl.constexpr,
+    TURNED: tl.constexpr,
+    RUN: tl.constexpr,
+):
+    """`banded_kernel` for up to STRIPS strips of ROWS rows, one after the other.
+
+    For each strip only ROWS rows of x are loaded: they end the sums of the strip one or two above,
+    go on with those of the one between and begin their own. The blocks beyond UNCUT are cut into
+    programs of LAST_STRIPS, so that all SMs have something to do until the end. Rows are stored
+    as they are summed, TURNED, or as the one RUN of memory that they are together.
+    """
+    step: tl.constexpr = ROWS * DILATION
+    begun_above: tl.constexpr = 1 if K <= ROWS + 1 else 2
+    block, row, strips = own_strips(H_OUT, STRIPS, PARTS, UNCUT, LAST_PARTS, DILATION, step)
+    plane = block // BLOCKS
+    block = block % BLOCKS
+    c = plane % C
+    in_w = block * BLOCK + tl.arange(0, BLOCK)
+    r = tl.arange(0, ROWS) * DILATION
+
+    row_stride = tl.cast(x_stride_h, tl.int64) * X_UNIT
+    x_image = (plane // C).to(tl.int64) * x_stride_n * X_UNIT
+    x_tile = x_ptr + x_image + c.to(tl.int64) * x_stride_c * X_UNIT + in_w[None, :]
+    width = W * X_UNIT
+    x_columns = (in_w < width)[None, :]
+    columns = width + 2 * PADDING
+    y_first = (plane.to(tl.int64) * H_OUT + row) * columns
+    w_channel = w_ptr + c.to(tl.int64) * K
+    bias = load_bias(b_ptr, c)
+
+    in_h = row - PADDING
+    end = tl.minimum(H, in_h + strips * step + (K - 1) * DILATION)  # no row below it is needed
+    upper = load_band(w_channel, 0, ROWS, ROWS, K)
+    middle = load_band(w_channel, ROWS, ROWS, ROWS, K)
+    lower = load_band(w_channel, 2 * ROWS, ROWS, ROWS, K)
     nothing = tl.zeros((ROWS, BLOCK), dtype=tl.float32) + bias
-    if STRIPS == 1:
-        first = in_h + tl.arange(0, 2 * ROWS) * DILATION
-        x = load_rows(x_tile, x_columns, first, end, row_stride)
-        total = tl.dot(load_band(w_channel, 0, ROWS, 2 * ROWS, K), x, nothing)
-        border = bias
-        if tl.max((total * 0.0 != 0.0).to(tl.int32)) > 0:  # after the store it would cost 10 %
-            total, border = sum_taps(
-                x_tile, x_columns, in_h + r, H, row_stride, w_channel, bias, K, DILATION
-            )
-        y_tile = y_ptr + y_first + (r * columns)[:, None]
-        y_rows = (row + r < H_OUT)[:, None]
-        store_rows(y_tile, y_rows, x_columns, total, border, in_w, width, block, BLOCKS, PADDING)
-    else:
-        upper = load_band(w_channel, 0, ROWS, ROWS, K)
-        middle = load_band(w_channel, ROWS, ROWS, ROWS, K)
-        lower = load_band(w_channel, 2 * ROWS, ROWS, ROWS, K)
-        begun, continued = nothing, nothing
-        step: tl.constexpr = ROWS * DILATION
-        # Counted rather than computed from s: what a strip's lanes store, and where, would else be
-        # computed once for all strips, and take more registers than there are.
-        strip = row - 2 * step
-        y_strip = y_first - 2 * step * columns
-        strips = tl.minimum(STRIPS, tl.cdiv(H_OUT - row, step))
-        if TURNED:  # no row above the plane's first has a part of its border
-            store_border(y_ptr + y_first, row == 0, bias, PADDING)
-        for s in range(strips + 2):
-            x = load_rows(x_tile, x_columns, in_h + s * step + r, end, row_stride)
-            total = tl.dot(lower, x, continued)
-            continued = tl.dot(middle, x, begun)
-            begun = tl.dot(upper, x, total * 0.0 + bias)  # not finite where total is not
-            if s >= 2:
-                if TURNED:
-                    store_turned(
-                        y_ptr, y_strip, strip, H_OUT, total, bias, width, PADDING, DILATION
-                    )
-                else:
-                    y_tile = y_ptr + y_strip + (r * columns)[:, None]
-                    y_rows = (strip + r < H_OUT)[:, None]
-                    store_rows(
-                        y_tile, y_rows, x_columns, total, bias, in_w, width, block, BLOCKS, PADDING
-                    )
-            strip += step
-            y_strip += step * columns
-        if tl.sum((begun + continued) * 0.0) != 0.0:
-            tl.debug_barrier()  # another thread may have stored what is stored again
-            for s in range(strips):
-                down = s * step + r
-                total, border = sum_taps(
-                    x_tile, x_columns, in_h + down, H, row_stride, w_channel, bias, K, DILATION
-                )
-                y_tile = y_ptr + y_first + (down * columns)[:, None]
-                y_rows = (row + down < H_OUT)[:, None]
+    begun, continued = nothing, nothing
+    # Counted rather than computed from s: what a strip's lanes store, and where, would else be
+    # computed once for all strips, and take more registers than there are.
+    x_strip = x_tile + in_h * row_stride
+    strip = row - begun_above * step
+    y_strip = y_first - begun_above * step * columns
+    if TURNED:  # no row above the plane's first has a part of its border
+        store_border(y_ptr + y_first, row == 0, bias, PADDING)
+    phase = tl.multiple_of((y_first & 14).to(tl.int32), 2)  # of all strips, which are whole sectors
+    slot, source = run_layout(width, phase, PADDING, 1, ROWS, BLOCK)
+    for s in range(strips + begun_above):
+        x = load_rows(x_strip, x_columns, in_h + s * step + r, end, r * (x_stride_h * X_UNIT))
+        if begun_above == 2:
+            total = multiply(lower, x, continued)
+            continued = multiply(middle, x, begun)
+        else:
+            total = multiply(middle, x, begun)
+        begun = multiply(upper, x, total * 0.0 + bias)  # not finite where total is not
+        if s >= begun_above:
+            if TURNED:
+                store_turned(y_ptr, y_strip, strip, H_OUT, total, bias, width, PADDING, DILATION)
+            elif RUN:
+                left = tl.multiple_of(tl.minimum(ROWS, H_OUT - strip) * columns, 2)
+                y_run = y_ptr + tl.multiple_of(y_strip - phase, 2) + slot
+                store_run(y_run, total, source, (slot >= phase) & (slot < phase + left))
+            else:
+                y_tile = y_ptr + y_strip + (r * columns)[:, None]
+                y_rows = (strip + r < H_OUT)[:, None]
                 store_rows(
-                    y_tile, y_rows, x_columns, total, border, in_w, width, block, BLOCKS, PADDING
+                    y_tile, y_rows, x_columns, total, bias, in_w, width, block, BLOCKS, PADDING
                 )
-                if TURNED:  # a run had parts of the neighbours' borders, which are as wide
-                    above = y_rows & (row + down > 0)[:, None]
-                    store_border(y_tile - PADDING, above, border, PADDING)
-                    below = (row + down + 1 < H_OUT)[:, None]
-                    store_border(y_tile + columns, below, border, PADDING)
+        x_strip += step * row_stride
+        strip += step
+        y_strip += step * columns
+    if begun_above == 2:
+        begun += continued
+    if not all_finite(begun):
+        tl.debug_barrier()  # another thread may have stored what is stored again
+        few = tl.arange(0, 4) * DILATION  # more would take registers from the sums above
+        for s in range(strips * (ROWS // 4)):
+            down = s * (4 * DILATION) + few
+            total, border = sum_taps(
+                x_tile, x_columns, in_h + down, H, row_stride, w_channel, bias, K, DILATION
+            )
+            y_tile = y_ptr + y_first + (down * columns)[:, None]
+            y_rows = (row + down < H_OUT)[:, None]
+            store_rows(
+                y_tile, y_rows, x_columns, total, border, in_w, width, block, BLOCKS, PADDING
+            )
+            # A turned run had parts of the neighbours' borders, which are as wide.
+            above = y_rows & (row + down > 0)[:, None] & TURNED
+            store_border(y_tile - PADDING, above, border, PADDING)
+            below = (row + down + 1 < H_OUT)[:, None] & TURNED
+            store_border(y_tile + columns, below, border, PADDING)
+
+
+@triton.jit
+def planes_kernel(
+    x_ptr,
+    w_ptr,
+    b_ptr,
+    y_ptr,
+    N,
+    H,
+    W,
+    H_OUT,
+    x_stride_n,
+    x_stride_c,
+    x_stride_h,
+    C: tl.constexpr,
+    K: tl.constexpr,
+    PADDING: tl.constexpr,
+    X_UNIT: tl.constexpr,
+    IMAGES: tl.constexpr,
+    SIDE: tl.constexpr,
+):
+    """One channel's planes of IMAGES images, of up to SIDE rows and columns, in one product.
+
+    As `banded_kernel`, but of whole planes, each of which is stored as the run of memory that it
+    is. All of one program begin at the same place of a sector.
+    """
+    c = tl.program_id(0) % C
+    n = tl.program_id(0) // C * IMAGES
+    row = tl.arange(0, SIDE)
+    image = tl.arange(0, IMAGES * SIDE) // SIDE
+    in_w = tl.arange(0, IMAGES * SIDE) % SIDE
+
+    row_stride = tl.cast(x_stride_h, tl.int64) * X_UNIT
+    image_stride = tl.cast(x_stride_n, tl.int64) * X_UNIT
+    x_plane = x_ptr + n * image_stride + c.to(tl.int64) * x_stride_c * X_UNIT
+    width = W * X_UNIT
+    x_columns = ((in_w < width) & (n + image < N))[None, :]
+    w_channel = w_ptr + c.to(tl.int64) * K
+    bias = load_bias(b_ptr, c)
+
+    x_tile = x_plane + (image * (x_stride_n * X_UNIT) + in_w)[None, :]
+    x = load_rows(x_tile, x_columns, row, H, row * (x_stride_h * X_UNIT))
+    total = tl.zeros((SIDE, IMAGES * SIDE), dtype=tl.float32) + bias
+    total = tl.dot(load_band(w_channel, PADDING, SIDE, SIDE, K), x, total)
+    _, lower = halves(total)  # its first row sees every tap
+    finite = all_finite(lower)
+
+    columns = width + 2 * PADDING
+    size = H_OUT * columns
+    y_first = (n.to(tl.int64) * C + c) * size
+    phase = tl.multiple_of((y_first & 14).to(tl.int32), 2)
+    slot, source = run_layout(width, phase, PADDING, IMAGES, SIDE, SIDE)
+    image = tl.arange(0, IMAGES * SIDE * SIDE // 16)[:, None] // (SIDE * SIDE // 16)
+    y_run = y_ptr + tl.multiple_of(y_first - phase, 2)
+    mask = (slot >= phase) & (slot < phase + tl.multiple_of(size, 2)) & (n + image < N)
+    store_run(y_run + (image * tl.multiple_of(C * size, 2) + slot), total, source, mask)
+    if not finite:
+        tl.debug_barrier()  # another thread may have stored what is stored again
+        column = tl.arange(0, SIDE)
+        exists = (column < width)[None, :]
+        for i in range(tl.minimum(IMAGES, N - n)):
+            x_one = x_plane + i * image_stride + column[None, :]
+            for first in range(0, H_OUT, 4):  # more rows would take registers from the sums above
+                few = first + tl.arange(0, 4)
+                exact, border = sum_taps(
+                    x_one, exists, few - PADDING, H, row_stride, w_channel, bias, K, 1
+                )
+                y_tile = y_ptr + y_first + i * C * size + (few * columns)[:, None]
+                y_rows = (few < H_OUT)[:, None]
+                store_rows(y_tile, y_rows, exists, exact, border, column, width, 0, 1, PADDING)
 
 
 DTYPES = (torch.float32, torch.float16, torch.bfloat16)
@@ -380,6 +623,9 @@ DTYPES = (torch.float32, torch.float16, torch.bfloat16)
 MOST_UNROLLED = tl.constexpr(32)
 # With fewer programs none of them takes on more rows: about two for each SM of an H100.
 FEW_PROGRAMS = 256
+# So many and more may go on over whole planes, but for the last ones.
+MANY_PROGRAMS = 1024
+LAST_STRIPS = tl.constexpr(2)
 
 
 def autocasted(x, *parameters):
@@ -549,15 +795,16 @@ def short_tile(k, padding, columns, vector, *sizes):
 
 
 def banded_block(x, size, k, padding, dilation):
-    """BLOCK of `banded_kernel` for contiguous halves; 0 where the other kernel is as fast or must.
+    """BLOCK of `banded_kernel` and `strips_kernel`; 0 where the tiles are as fast or must.
 
-    Float32 would be rounded before it is multiplied. Without padding a short kernel is at a copy's
-    speed by itself; padded, it gains where there are columns and programs enough.
+    Without padding a short kernel is at a copy's speed by itself; padded, it gains where there are
+    columns and programs enough.
     """
-    _, _, _, w = x[0]
+    (_, _, _, w), _, dtype, _ = x
+    vector = 16 // dtype.itemsize
     if k < (6 if padding > 0 else 11) or max(k - 1, padding) > 32:
         return 0
-    if any(each % 8 != 0 for each in (w, *x[1][:3])):  # loads of 16 bytes
+    if any(each % vector != 0 for each in (w, *x[1][:3])):  # loads of 16 bytes
         return 0
     if 128 * dilation * size[3] > 2**31 - 1:  # what lies between a program's rows of the output
         return 0
@@ -565,27 +812,26 @@ def banded_block(x, size, k, padding, dilation):
         return 0
     widest = 128 if k > 17 and padding == 0 else 256
     for block in (256, 128, 64, 32) if k > 10 else (256,):
-        idle = ceil_div(w, block) * block - w
-        if block <= widest and 20 * idle <= 3 * w:  # 15 %
+        if block <= widest and fits(w, block):
             return block
     return 0
 
 
-def banded_launch(x, size, k, padding, dilation, block):
-    """Programs, sizes and constants of `banded_kernel`, and the largest number that it counts."""
+def fits(w, block):
+    """Whether blocks of so many columns leave few of them idle."""
+    return 20 * (ceil_div(w, block) * block - w) <= 3 * w  # 15 %
+
+
+def banded_launch(x, size, k, padding, dilation):
+    """Kernel, programs, sizes and constants, and the largest number that the kernel counts."""
     (n, c, h, w), x_strides, _, _ = x
     h_out = size[2]
+    block = banded_block(x, size, k, padding, dilation)
+    if block == 0:
+        return None
     blocks = ceil_div(w, block)
-    columns = n * c * blocks * dilation
-    # Several strips load each row of x once rather than twice: where there are rows for them, and
-    # programs left. One strip multiplies rows + k - 1 of twice as many rows.
-    several = k > 17 and h_out > 32 * dilation
-    several = several and columns * ceil_div(h_out, 64 * dilation) >= FEW_PROGRAMS
-    strips = 4 if several else 1
-    rows = 32 if k > 17 and not several else 16
-    # Rows begin anywhere in a sector; of narrower borders one would have the sums of two rows.
-    turned = several and padding >= 8 and blocks == 1 and 2 * padding + 16 <= block
-    programs = columns * ceil_div(h_out, strips * rows * dilation)
+    rows = 32 if k > 17 else 16
+    programs = n * c * blocks * dilation * ceil_div(h_out, rows * dilation)
     unit = hidden_unit(8, w, *x_strides[:3])
     constants = {
         "C": c,
@@ -593,20 +839,121 @@ def banded_launch(x, size, k, padding, dilation, block):
         "PADDING": padding,
         "DILATION": dilation,
         "X_UNIT": unit,
-        "STRIPS": strips,
         "ROWS": rows,
         "BLOCK": block,
-        "TURNED": turned,
         "num_warps": max(1, block // 64),
         "num_stages": 4,
     }
     outer = (stride // unit for stride in x_strides[:3])
+    largest = max(h_out + 3 * rows * dilation, size[3] + block)
+    return "bands", programs, (h, w // unit, h_out, blocks, *outer), constants, largest
+
+
+def strips_form(x, size, k, padding, dilation):
+    """BLOCK, TURNED and RUN of `strips_kernel`; BLOCK is 0 where another is as fast or must.
+
+    Rows begin anywhere in a sector. TURNED, the borders of two rows fill the one that they share.
+    In a RUN, one of them may have the sums of both. Float32 takes three times the products, and
+    gains where the taps are many.
+    """
+    (_, _, _, w), strides, dtype, _ = x
+    if k > 17:
+        block = banded_block(x, size, k, padding, dilation)
+        lanes = 32 // dtype.itemsize
+        turned = w <= block and lanes <= 2 * padding <= block - lanes
+        if dtype.itemsize == 4 and not (turned and k > 20 and dilation == 1):
+            block = 0
+        return block, turned, False
+    halves = dtype.itemsize == 2 and all(each % 8 == 0 for each in (w, *strides[:3]))
+    if halves and k > 2 and padding > 0 and dilation == 1:
+        for block in (256, 128):
+            if w + 2 * padding < block and fits(w, block):
+                return block, False, True
+    return 0, False, False
+
+
+def strips_launch(x, size, k, padding, dilation):
+    """The same of `strips_kernel`; None where another is as fast or must."""
+    (n, c, h, w), x_strides, dtype, _ = x
+    h_out = size[2]
+    rows = 16
+    block, turned, run = strips_form(x, size, k, padding, dilation)
+    if block == 0 or h_out <= 2 * rows * dilation:
+        return None
+    if rows * dilation * x_strides[2] > 2**31 - 1:  # what lies between a strip's rows
+        return None
+    blocks = ceil_div(w, block)
+    planes = n * c * blocks
+    all_strips = ceil_div(h_out, rows * dilation)
+    # Several strips load each row of x once rather than twice: where there are rows for them, and
+    # programs left.
+    strips, uncut = 4, planes
+    programs = planes * ceil_div(all_strips, strips) * dilation
+    if run or dtype.itemsize == 4:
+        if programs < 2 * MANY_PROGRAMS:
+            return None
+        strips = min(all_strips, max(strips, planes * all_strips // MANY_PROGRAMS))
+        uncut -= planes // 16
+    elif programs < FEW_PROGRAMS:
+        return None
+    parts = ceil_div(all_strips, strips) * dilation
+    last_parts = ceil_div(all_strips, LAST_STRIPS.value) * dilation
+    programs = uncut * parts + (planes - uncut) * last_parts
+    unit = hidden_unit(16 // dtype.itemsize, w, *x_strides[:3])
+    constants = {
+        "C": c,
+        "K": k,
+        "PADDING": padding,
+        "DILATION": dilation,
+        "X_UNIT": unit,
+        "ROWS": rows,
+        "BLOCK": block,
+        "TURNED": turned,
+        "RUN": run,
+        "num_warps": max(1, block // (32 if run else 64)),
+        "num_stages": 3 if dtype.itemsize == 4 else 4,
+    }
+    outer = (stride // unit for stride in x_strides[:3])
     largest = max(h_out + (strips + 2) * rows * dilation, size[3] + block)
-    return programs, (h, w // unit, h_out, blocks, *outer), constants, largest
+    sizes = (h, w // unit, h_out, blocks, strips, parts, uncut, last_parts, *outer)
+    return "strips", programs, sizes, constants, largest
+
+
+def planes_launch(x, size, k, padding, dilation):
+    """The same of `planes_kernel`; None where another is as fast or must."""
+    (n, c, h, w), x_strides, _, _ = x
+    h_out, w_out = size[2:]
+    side, images = 32, 8
+    if not 2 < k <= 17 or padding == 0 or dilation > 1 or max(h, h_out, w + 1) > side:
+        return None
+    # Loads and stores of 4 bytes and more; all planes of a program begin alike in a sector.
+    if any(each % 2 != 0 for each in (w, *x_strides[:3])) or c * h_out * w_out % 16 != 0:
+        return None
+    if not side**2 * 3 // 4 < h_out * w_out <= side**2 - 14:
+        return None
+    programs = ceil_div(n, images) * c
+    # 32 bits for what lies between a program's planes and rows.
+    if (
+        programs < MANY_PROGRAMS
+        or side * max(x_strides[0], x_strides[2], c * h_out * w_out) > 2**31 - 1
+    ):
+        return None
+    unit = hidden_unit(8, w, *x_strides[:3])
+    constants = {
+        "C": c,
+        "K": k,
+        "PADDING": padding,
+        "X_UNIT": unit,
+        "IMAGES": images,
+        "SIDE": side,
+        "num_warps": 4,
+    }
+    outer = (stride // unit for stride in x_strides[:3])
+    return "planes", programs, (n, h, w // unit, h_out, *outer), constants, n + images
 
 
 def tiled_launch(x, size, k, stride, padding, dilation, channels_last):
-    """The same of `depthwise_conv_h_kernel`."""
+    """The same of `depthwise_conv_h_kernel`, which takes whatever a launch can cover."""
     (n, c, h, w), x_strides, dtype, _ = x
     h_out, w_out = size[2:]
     columns, planes = (w_out * c, n) if channels_last else (w_out, n * c)
@@ -664,17 +1011,28 @@ def tiled_launch(x, size, k, stride, padding, dilation, channels_last):
         "num_warps": num_warps,
     }
     last_row = (h_out + rows * row_step) * stride + dilation * (k - 1)
-    return programs, sizes, constants, max(last_row, groups * width, (w_out + width) * stride)
+    largest = max(last_row, groups * width, (w_out + width) * stride)
+    return "tiles", programs, sizes, constants, largest
+
+
+def tensor_core_launch(x, size, k, padding, dilation):
+    """The same of the fastest kernel of those that multiply bands; None where none is fast."""
+    launch = strips_launch(x, size, k, padding, dilation)
+    if launch is None and x[2].itemsize == 2:
+        launch = planes_launch(x, size, k, padding, dilation)
+        if launch is None:
+            launch = banded_launch(x, size, k, padding, dilation)
+    return launch
 
 
 def plan(x, weight, bias, stride, padding, dilation):
     """A launch for tensors of these layouts; raises where there is none.
 
-    Size and strides of the output, number of programs, sizes and constants of the kernel, whether
-    it is the banded one, and the memory format that x must be copied to before, or None.
+    Size and strides of the output, number of programs, sizes and constants of the kernel, its name,
+    and the memory format that x must be copied to before, or None.
     """
     check_layouts(x, weight, bias)
-    (n, c, h, w), x_strides, dtype, _ = x
+    (n, c, h, w), x_strides, _, _ = x
     k = weight[0][2]
     h_out, w_out = output_size(h, w, k, stride, padding, dilation)
     size = (n, c, h_out, w_out)
@@ -683,14 +1041,12 @@ def plan(x, weight, bias, stride, padding, dilation):
     copy_to = None
     if x_strides[1 if channels_last else 3] != 1:
         copy_to = torch.channels_last if channels_last else torch.contiguous_format
-    block = 0
-    if dtype.itemsize == 2 and stride == 1 and not channels_last:
-        block = banded_block(x, size, k, padding, dilation)
-    if block:
-        launch = banded_launch(x, size, k, padding, dilation, block)
-    else:
+    launch = None
+    if stride == 1 and not channels_last:
+        launch = tensor_core_launch(x, size, k, padding, dilation)
+    if launch is None:
         launch = tiled_launch(x, size, k, stride, padding, dilation, channels_last)
-    programs, sizes, constants, largest = launch
+    name, programs, sizes, constants, largest = launch
     # Rows and columns are 32-bit numbers in the kernel, also those beyond the edges.
     if max(programs, largest) > 2**31 - 1:
         raise ValueError(
@@ -700,9 +1056,15 @@ def plan(x, weight, bias, stride, padding, dilation):
     # An empty output of F.conv2d is contiguous, whatever its input was.
     outer = (1, w_out * c, c) if channels_last and n > 0 else (h_out * w_out, w_out, 1)
     y_strides = (c * h_out * w_out, *outer)
-    return size, y_strides, programs, sizes, constants, block > 0, copy_to
+    return size, y_strides, programs, sizes, constants, name, copy_to
 
 
+KERNELS = {
+    "tiles": depthwise_conv_h_kernel,
+    "bands": banded_kernel,
+    "strips": strips_kernel,
+    "planes": planes_kernel,
+}
 # A plan takes the host longer than a launch, and a program calls with few layouts.
 PLANS = {}
 MOST_PLANS = 1000
@@ -741,14 +1103,13 @@ def depthwise_conv_h(x, weight, bias, *, stride, padding, dilation):
         raise RuntimeError("this kernel has no backward pass: call it under torch.no_grad()")
     planned = plan if compiling else remembered_plan
     given = (layout(weight), layout(bias), stride, padding, dilation)
-    size, strides, programs, sizes, constants, banded, copy_to = planned(layout(x), *given)
+    size, strides, programs, sizes, constants, name, copy_to = planned(layout(x), *given)
     if copy_to is not None:
         x = x.contiguous(memory_format=copy_to)
-        size, strides, programs, sizes, constants, banded, _ = planned(layout(x), *given)
+        size, strides, programs, sizes, constants, name, _ = planned(layout(x), *given)
     y = x.new_empty_strided(size, strides)
     if programs > 0:
-        kernel = banded_kernel if banded else depthwise_conv_h_kernel
-        kernel[(programs,)](
+        KERNELS[name][(programs,)](
             x,
             weight.resolve_neg().contiguous(),
             bias if bias is None else bias.resolve_neg().contiguous(),

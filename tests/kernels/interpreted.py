@@ -49,7 +49,7 @@ def constants(x, weight, bias=None, padding=0, dilation=1):
     return planned(x, weight, bias, padding, dilation)[4]
 
 
-def is_banded(x, weight, bias=None, padding=0, dilation=1):
+def chosen_kernel(x, weight, bias=None, padding=0, dilation=1):
     return planned(x, weight, bias, padding, dilation)[5]
 
 
@@ -57,7 +57,7 @@ def holds_beyond_2_31(shape, strides, k=3):
     x, weight = sparse(shape, strides), torch.randn(shape[1], 1, k, 1).half()
     x.copy_(torch.randn(shape))
     for padding in (0, 1):
-        assert is_banded(x, weight, padding=padding) == (k > 10)
+        assert (chosen_kernel(x, weight, padding=padding) == "bands") == (k > 10)
         torch.testing.assert_close(
             convolution(x, weight, padding=padding), expected(x, weight, padding)
         )
@@ -188,20 +188,42 @@ def case_long_kernels_of_halves_on_tensor_cores():
             given = {"padding": padding, "dilation": dilation}
             theirs = F.conv2d(x.double(), weight.double(), bias.double(), groups=3, **given)
             for each in (x, crop):
-                assert is_banded(each, weight, bias, **given)
+                assert chosen_kernel(each, weight, bias, **given) == "bands"
                 ours = convolution(each, weight, bias, **given)
                 torch.testing.assert_close(ours, theirs.to(dtype), rtol=1e-2, atol=1e-2)
 
 
 @contextlib.contextmanager
 def few_programs(number):
-    own, KERNEL.FEW_PROGRAMS = KERNEL.FEW_PROGRAMS, number
+    own = KERNEL.FEW_PROGRAMS, KERNEL.MANY_PROGRAMS
+    KERNEL.FEW_PROGRAMS = KERNEL.MANY_PROGRAMS = number
     KERNEL.PLANS.clear()
     try:
         yield
     finally:
-        KERNEL.FEW_PROGRAMS = own
+        KERNEL.FEW_PROGRAMS, KERNEL.MANY_PROGRAMS = own
         KERNEL.PLANS.clear()
+
+
+def holds_on_tensor_cores(dtype, size, k, padding, dilation, name, **constants):
+    """What a kernel gives for a crop, for infinities in it and for an infinite weight."""
+    x, weight = torch.randn(size).to(dtype), torch.randn(size[1], 1, k, 1).to(dtype)
+    bias = torch.randn(size[1]).to(dtype)
+    given = {"padding": padding, "dilation": dilation}
+    close = {"rtol": 1e-5, "atol": 2e-5} if dtype == torch.float32 else {"rtol": 1e-2, "atol": 1e-2}
+    for infinite in ("nothing", "x", "weight"):
+        if infinite == "x":
+            x[0, 0, size[2] // 3, 3] = x[-1, -1, -1, -1] = float("inf")
+            x[-1, 0, size[2] // 2, size[3] - 2] = float("nan")
+        elif infinite == "weight":  # zero times infinity: the padding itself is NaN then
+            weight[-1, 0, 0] = float("-inf")
+        crop = F.pad(x, (8, 16, 1, 2))[:, :, 1:-2, 8:-16]
+        *_, taken, chosen, _ = planned(crop, weight, bias, **given)
+        assert (chosen, taken) == (name, taken | constants)
+        sums = F.conv2d(x.double(), weight.double(), bias.double(), groups=size[1], **given)
+        ours = convolution(crop, weight, bias, **given)
+        assert ours.isnan().equal(sums.isnan())
+        torch.testing.assert_close(ours, sums.to(dtype), **close, equal_nan=True)
 
 
 @few_programs(1)
@@ -219,13 +241,40 @@ def case_programs_that_go_down_a_plane_on_tensor_cores():
         (33, 16, 1, (1, 2, 33, 64), True),
         (18, 8, 1, (1, 2, 70, 32), True),
     ):
-        x, weight = torch.randn(size).half(), torch.randn(size[1], 1, k, 1).half()
-        bias, given = torch.randn(size[1]).half(), {"padding": padding, "dilation": dilation}
-        chosen = constants(x, weight, bias, **given)
-        assert (chosen["STRIPS"] > 1, chosen["TURNED"]) == (True, turned)
-        sums = F.conv2d(x.double(), weight.double(), bias.double(), groups=size[1], **given)
-        ours = convolution(F.pad(x, (8, 16, 1, 2))[:, :, 1:-2, 8:-16], weight, bias, **given)
-        torch.testing.assert_close(ours, sums.half(), rtol=1e-2, atol=1e-2)
+        holds_on_tensor_cores(torch.float16, size, k, padding, dilation, "strips", TURNED=turned)
+
+
+@few_programs(1)
+def case_float32_of_many_taps_on_tensor_cores():
+    # Of 17 planes and more the last ones are cut into programs of two strips.
+    for k, padding, size in (
+        (31, 15, (1, 2, 70, 256)),
+        (21, 4, (1, 2, 66, 128)),
+        (23, 11, (1, 17, 55, 60)),
+    ):
+        holds_on_tensor_cores(torch.float32, size, k, padding, 1, "strips", TURNED=True)
+
+
+@few_programs(1)
+def case_rows_that_are_one_run_of_memory():
+    for dtype, k, padding, size in (
+        (torch.float16, 7, 3, (1, 2, 112, 112)),
+        (torch.float16, 3, 7, (1, 17, 39, 112)),
+        (torch.bfloat16, 16, 8, (2, 2, 50, 224)),
+        (torch.float16, 17, 2, (1, 3, 60, 120)),
+    ):
+        holds_on_tensor_cores(dtype, size, k, padding, 1, "strips", RUN=True)
+
+
+@few_programs(1)
+def case_whole_planes_of_several_images():
+    for dtype, k, padding, size in (
+        (torch.float16, 7, 3, (9, 16, 28, 28)),
+        (torch.bfloat16, 3, 1, (8, 2, 32, 28)),
+        (torch.float16, 17, 5, (3, 8, 31, 22)),
+        (torch.float16, 4, 2, (2, 16, 27, 26)),
+    ):
+        holds_on_tensor_cores(dtype, size, k, padding, 1, "planes")
 
 
 @few_programs(1)
@@ -250,9 +299,9 @@ def case_a_value_that_is_not_finite_spreads_no_further_on_tensor_cores():
                 x[0, 1, infinite, 31] = float("inf")
             for padding in (0, k // 2):
                 given = {"padding": padding, "dilation": dilation}
-                chosen = constants(x, weight, bias, **given)
-                assert (chosen["STRIPS"] > 1) == (k > 17)
-                assert chosen["TURNED"] == (k > 17 and padding > 0)
+                assert chosen_kernel(x, weight, bias, **given) == ("strips" if k > 17 else "bands")
+                turned = constants(x, weight, bias, **given).get("TURNED", False)
+                assert turned == (k > 17 and padding > 0)
                 sums = F.conv2d(x.double(), weight.double(), bias.double(), groups=2, **given)
                 ours = convolution(x, weight, bias, **given)
                 assert ours.isnan().equal(sums.isnan())

@@ -74,34 +74,38 @@ def test_no_tile_asks_for_more_sums_than_registers_hold(kernel):
         assert width * rows * block // (32 * warps) <= 64
 
 
+def planned(kernel, size, k, padding, dilation, dtype):
+    x, weight = (
+        kernel.layout(torch.empty(each, dtype=dtype, device="meta"))
+        for each in (size, (size[1], 1, k, 1))
+    )
+    return kernel.plan(x, weight, None, 1, padding, dilation)
+
+
 @pytest.mark.parametrize(
-    ("size", "k", "padding", "dilation", "block"),
+    ("size", "k", "padding", "dilation", "block", "name"),
     [
-        ((16, 64, 256, 256), 31, 15, 1, 256),
-        ((16, 64, 256, 256), 31, 0, 1, 128),
-        ((16, 64, 256, 256), 11, 0, 1, 256),
-        ((16, 64, 256, 256), 7, 3, 1, 256),
-        ((1, 1, 64, 120), 33, 32, 1, 128),
-        ((1, 1, 64, 32), 31, 0, 1, 32),
-        ((16, 64, 256, 256), 10, 0, 1, 0),  # at a copy's speed without
-        ((16, 64, 256, 256), 5, 2, 1, 0),
-        ((8, 8, 224, 224), 7, 3, 1, 0),  # too few programs
-        ((16, 64, 256, 112), 7, 3, 1, 0),  # too few columns
-        ((16, 64, 256, 256), 34, 0, 1, 0),  # no 32 rows of it share 64 of the input
-        ((16, 64, 256, 260), 31, 15, 1, 0),  # no loads of 16 bytes
-        ((16, 64, 256, 40), 31, 0, 1, 0),  # too many columns idle
-        ((1, 1, 2**24, 256), 11, 0, 2**20, 0),  # rows too far apart
+        ((16, 64, 256, 256), 31, 15, 1, 256, "strips"),
+        ((16, 64, 256, 256), 31, 0, 1, 128, "strips"),
+        ((16, 64, 256, 256), 11, 0, 1, 256, "bands"),
+        ((16, 64, 256, 256), 7, 3, 1, 256, "bands"),
+        ((1, 1, 64, 120), 33, 32, 1, 128, "bands"),
+        ((1, 1, 64, 32), 31, 0, 1, 32, "bands"),
+        ((16, 64, 256, 256), 10, 0, 1, 0, "tiles"),  # at a copy's speed without
+        ((16, 64, 256, 256), 5, 2, 1, 0, "tiles"),
+        ((8, 8, 224, 224), 7, 3, 1, 0, "tiles"),  # too few programs
+        ((16, 64, 256, 104), 7, 3, 1, 0, "tiles"),  # too few columns
+        ((16, 64, 256, 256), 34, 0, 1, 0, "tiles"),  # no 32 rows of it share 64 of the input
+        ((16, 64, 256, 260), 31, 15, 1, 0, "tiles"),  # no loads of 16 bytes
+        ((16, 64, 256, 40), 31, 0, 1, 0, "tiles"),  # too many columns idle
+        ((1, 1, 2**24, 256), 11, 0, 2**20, 0, "tiles"),  # rows too far apart
     ],
 )
-def test_which_halves_take_tensor_cores(kernel, size, k, padding, dilation, block):
-    n, c, h, w = size
-    x = (torch.Size(size), (c * h * w, h * w, w, 1), torch.float16, "cpu")
-    h_out, w_out = kernel.output_size(h, w, k, 1, padding, dilation)
-    assert kernel.banded_block(x, (n, c, h_out, w_out), k, padding, dilation) == block
-    weight = (torch.Size((c, 1, k, 1)), (k, k, 1, 1), torch.float16, "cpu")
-    assert kernel.plan(x, weight, None, 1, padding, dilation)[5] == (block > 0)
-    single = [(*layout[:2], torch.float32, "cpu") for layout in (x, weight)]
-    assert not kernel.plan(*single, None, 1, padding, dilation)[5]
+def test_which_halves_take_tensor_cores(kernel, size, k, padding, dilation, block, name):
+    x = kernel.layout(torch.empty(size, dtype=torch.float16, device="meta"))
+    h_out, w_out = kernel.output_size(*size[2:], k, 1, padding, dilation)
+    assert kernel.banded_block(x, (*size[:2], h_out, w_out), k, padding, dilation) == block
+    assert planned(kernel, size, k, padding, dilation, torch.float16)[5] == name
 
 
 @pytest.mark.parametrize(
@@ -116,22 +120,21 @@ def test_which_halves_take_tensor_cores(kernel, size, k, padding, dilation, bloc
         ((3, 40, 250, 264), 18, 9, 1, 4, False),
         ((16, 64, 256, 512), 31, 15, 1, 4, False),  # several blocks of columns
         ((16, 64, 33, 256), 31, 15, 1, 4, True),
-        ((16, 64, 32, 256), 31, 15, 1, 1, False),  # one strip of rows
-        ((16, 64, 96, 256), 31, 30, 3, 1, False),
-        ((1, 63, 256, 256), 31, 15, 1, 1, False),  # too few programs
-        ((16, 64, 256, 256), 17, 8, 1, 1, False),
+        ((16, 64, 32, 256), 31, 15, 1, 1, None),  # one strip of rows
+        ((16, 64, 96, 256), 31, 30, 3, 1, None),
+        ((1, 63, 256, 256), 31, 15, 1, 1, None),  # too few programs
+        ((16, 64, 256, 256), 17, 8, 1, 1, None),
         ((16, 64, 256, 256), 18, 8, 1, 4, True),
         ((16, 64, 256, 256), 18, 7, 1, 4, False),  # a sector has two rows' sums
         ((16, 64, 256, 32), 31, 15, 1, 4, False),  # borders wider than the block
     ],
 )
 def test_how_many_strips_a_program_goes_down(kernel, size, k, padding, dilation, strips, turned):
-    x, weight = (
-        kernel.layout(torch.empty(each, dtype=torch.float16, device="meta"))
-        for each in (size, (size[1], 1, k, 1))
+    y_size, _, programs, sizes, constants, name, _ = planned(
+        kernel, size, k, padding, dilation, torch.float16
     )
-    y_size, _, programs, _, constants, _, _ = kernel.plan(x, weight, None, 1, padding, dilation)
-    assert (constants["STRIPS"], constants["TURNED"]) == (strips, turned)
+    assert (name, constants.get("TURNED")) == ("bands" if strips == 1 else "strips", turned)
+    assert strips == 1 or (sizes[4] == strips and not constants["RUN"])
     # So many rows at least share what a program multiplies.
     assert constants["ROWS"] * (3 if strips > 1 else 2) >= constants["ROWS"] + k - 1
     height, blocks = strips * constants["ROWS"], kernel.ceil_div(size[3], constants["BLOCK"])
@@ -139,15 +142,80 @@ def test_how_many_strips_a_program_goes_down(kernel, size, k, padding, dilation,
     assert (parts - 1) * height < y_size[2] / dilation <= parts * height
 
 
+@pytest.mark.parametrize(
+    ("size", "k", "padding", "dtype", "name", "strips"),
+    [
+        ((16, 64, 256, 256), 31, 15, torch.float32, "strips", 16),
+        ((8, 64, 250, 256), 31, 15, torch.float32, "strips", 8),  # run on a GPU, as the next
+        ((32, 64, 130, 120), 21, 10, torch.float32, "strips", 9),
+        ((8, 63, 250, 256), 31, 15, torch.float32, "tiles", None),  # too few programs
+        ((16, 64, 256, 256), 20, 10, torch.float32, "tiles", None),  # too few taps
+        ((16, 64, 256, 256), 31, 3, torch.float32, "tiles", None),  # a sector has two rows' sums
+        ((16, 64, 256, 256), 31, 0, torch.float32, "tiles", None),
+        ((16, 64, 256, 512), 31, 15, torch.float32, "tiles", None),  # several blocks of columns
+        ((16, 64, 256, 254), 31, 15, torch.float32, "tiles", None),  # no loads of 16 bytes
+        ((32, 64, 112, 112), 7, 3, torch.float16, "strips", 7),
+        ((32, 64, 110, 112), 7, 3, torch.bfloat16, "strips", 7),  # run on a GPU, as the next
+        ((16, 64, 130, 224), 16, 8, torch.float16, "strips", 9),
+        ((32, 64, 112, 112), 3, 1, torch.float16, "strips", 7),
+        ((32, 64, 112, 112), 2, 1, torch.float16, "tiles", None),
+        ((32, 64, 112, 112), 7, 0, torch.float16, "tiles", None),
+        ((32, 64, 112, 120), 9, 4, torch.float16, "tiles", None),  # no column beyond is left
+        ((32, 64, 32, 112), 7, 3, torch.float16, "tiles", None),
+        ((15, 64, 112, 112), 7, 3, torch.float16, "tiles", None),  # too few programs
+        ((64, 512, 28, 28), 7, 3, torch.float16, "planes", None),
+        ((17, 512, 28, 28), 7, 3, torch.float16, "planes", None),  # run on a GPU, as the next
+        ((16, 512, 27, 30), 3, 1, torch.bfloat16, "planes", None),
+        ((8, 512, 28, 28), 7, 3, torch.float16, "tiles", None),  # too few programs
+        ((64, 512, 28, 27), 7, 3, torch.float16, "tiles", None),  # no loads of 4 bytes
+        ((64, 513, 26, 28), 7, 3, torch.float16, "tiles", None),  # no two planes begin alike
+        ((64, 512, 20, 20), 7, 3, torch.float16, "tiles", None),  # too many places idle
+        ((64, 512, 32, 30), 7, 3, torch.float16, "tiles", None),  # more than there are
+        ((64, 512, 28, 28), 7, 0, torch.float16, "tiles", None),
+        ((64, 512, 28, 28), 7, 3, torch.float32, "tiles", None),
+    ],
+)
+def test_which_rows_are_stored_as_runs_of_memory(kernel, size, k, padding, dtype, name, strips):
+    y_size, _, programs, sizes, constants, chosen, _ = planned(kernel, size, k, padding, 1, dtype)
+    assert chosen == name
+    if name == "planes":
+        assert programs == -(-size[0] // 8) * size[1]
+    if strips:
+        assert constants["RUN"] == (dtype != torch.float32)
+        _, _, h_out, blocks, most, parts, uncut, last_parts, *_ = sizes
+        planes = size[0] * size[1]
+        assert (h_out, blocks, most) == (y_size[2], 1, strips)
+        # The last planes, and no others, are cut into programs of two strips.
+        assert (uncut, parts) == (planes - planes // 16, -(-h_out // (16 * strips)))
+        assert programs == uncut * parts + (planes - uncut) * -(-h_out // 32)
+        assert last_parts == -(-h_out // 32)
+
+
+@pytest.mark.parametrize(
+    ("size", "k", "strides", "name", "instead"),
+    [
+        ((32, 64, 112, 112), 7, (2**37, 2**32, 2**27, 1), "strips", "tiles"),
+        ((16, 64, 256, 256), 31, (2**37, 2**32, 2**27, 1), "strips", "bands"),
+        ((64, 512, 28, 28), 7, (32, 32, 2**26, 1), "planes", "tiles"),
+        ((64, 512, 28, 28), 7, (2**26, 32, 32, 1), "planes", "tiles"),
+    ],
+)
+def test_rows_too_far_apart_for_32_bits_are_taken_otherwise(
+    kernel, size, k, strides, name, instead
+):
+    c = size[1]
+    weight = (torch.Size((c, 1, k, 1)), (k, k, 1, 1), torch.float16, "cpu")
+    for given, expected in (((*(each // 2 for each in strides[:3]), 1), name), (strides, instead)):
+        x = (torch.Size(size), given, torch.float16, "cpu")
+        assert kernel.plan(x, weight, None, 1, k // 2, 1)[5] == expected
+
+
 def test_a_workload_goes_down_a_plane_on_a_gpu(kernel):
     workloads = {each.name: each for each in load_folder(FOLDER).workloads}
     sizes = workloads["kernel_31_float16_tall"].constants
     size = [sizes[name] for name in ("batch_size", "in_channels", "height", "width")]
-    x, weight = (
-        kernel.layout(torch.empty(each, dtype=torch.float16, device="meta"))
-        for each in (size, (size[1], 1, sizes["kernel_size"], 1))
-    )
-    assert kernel.plan(x, weight, None, 1, sizes["padding"], 1)[4]["STRIPS"] > 1
+    given = sizes["kernel_size"], sizes["padding"], 1
+    assert planned(kernel, size, *given, torch.float16)[5] == "strips"
 
 
 def test_a_plan_is_made_once_and_only_for_ints(kernel, monkeypatch):

@@ -75,39 +75,54 @@ def test_more_groups_of_columns_than_an_int32_counts(kernel):
         assert y[part].equal(2 * x[part])
 
 
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-@pytest.mark.parametrize(
-    ("size", "k", "padding", "dilation"),
-    [
-        ((2, 3, 100, 64), 11, 0, 1),
-        ((2, 3, 100, 128), 31, 15, 1),
-        ((1, 2, 190, 240), 33, 32, 3),
-        ((3, 5, 40, 512), 18, 0, 2),
-        ((16, 64, 256, 256), 7, 3, 1),
-        ((4, 64, 254, 256), 31, 0, 1),
-        ((4, 64, 254, 256), 31, 15, 1),
-        ((4, 64, 254, 240), 19, 9, 1),
-        ((4, 64, 250, 128), 22, 24, 3),
-        ((3, 40, 250, 264), 18, 9, 1),
-    ],
-)
-def test_tensor_cores_give_what_the_sums_are(kernel, dtype, size, k, padding, dilation):
+HALVES = (torch.float16, torch.bfloat16)
+ON_TENSOR_CORES = [
+    *(
+        (dtype, *given)
+        for dtype in HALVES
+        for given in (
+            ((2, 3, 100, 64), 11, 0, 1, "bands"),
+            ((2, 3, 100, 128), 31, 15, 1, "bands"),
+            ((1, 2, 190, 240), 33, 32, 3, "bands"),
+            ((3, 5, 40, 512), 18, 0, 2, "bands"),
+            ((16, 64, 256, 256), 7, 3, 1, "bands"),
+            ((4, 64, 254, 256), 31, 0, 1, "strips"),
+            ((4, 64, 254, 256), 31, 15, 1, "strips"),
+            ((4, 64, 254, 240), 19, 9, 1, "strips"),
+            ((4, 64, 250, 128), 22, 24, 3, "strips"),
+            ((3, 40, 250, 264), 18, 9, 1, "strips"),
+            ((32, 64, 110, 112), 7, 3, 1, "strips"),
+            ((16, 64, 130, 224), 16, 8, 1, "strips"),
+            ((17, 512, 28, 28), 7, 3, 1, "planes"),
+            ((16, 512, 27, 30), 3, 1, 1, "planes"),
+        )
+    ),
+    (torch.float32, (8, 64, 250, 256), 31, 15, 1, "strips"),
+    (torch.float32, (32, 64, 130, 120), 21, 10, 1, "strips"),
+]
+
+
+@pytest.mark.parametrize(("dtype", "size", "k", "padding", "dilation", "name"), ON_TENSOR_CORES)
+def test_tensor_cores_give_what_the_sums_are(kernel, dtype, size, k, padding, dilation, name):
     c = size[1]
     x = torch.randn(size, dtype=dtype, device="cuda")
     weight = torch.randn(c, 1, k, 1, dtype=dtype, device="cuda")
     bias = torch.randn(c, dtype=dtype, device="cuda")
-    for infinite in (False, True):
-        if infinite:
+    # One rounding to the dtype of sums of up to 33 products, each below 20.
+    close = {"rtol": 1e-5, "atol": 2e-5} if dtype == torch.float32 else {"rtol": 1e-2, "atol": 1e-2}
+    for infinite in ("nothing", "x", "weight"):
+        if infinite == "x":
             x[0, 0, 20, 3] = x[-1, -1, -1, -1] = float("inf")
-            x[0, -1, 33, 30] = float("nan")
+            x[0, -1, size[2] // 3, size[3] // 2] = float("nan")
+        elif infinite == "weight":
+            weight[c // 2, 0, 0] = float("-inf")
         given = {"padding": padding, "dilation": dilation}
         layouts = [kernel.layout(each) for each in (x, weight, bias)]
-        assert kernel.plan(*layouts, 1, padding, dilation)[5]
+        assert kernel.plan(*layouts, 1, padding, dilation)[5] == name
         ours = kernel.depthwise_conv_h(x, weight, bias, stride=1, **given)
-        theirs = F.conv2d(x.float(), weight.float(), bias.float(), groups=c, **given).to(dtype)
+        theirs = F.conv2d(x.double(), weight.double(), bias.double(), groups=c, **given)
         assert ours.isnan().equal(theirs.isnan())
-        # One rounding to the dtype of sums of up to 33 products, each below 20.
-        torch.testing.assert_close(ours, theirs, rtol=1e-2, atol=1e-2, equal_nan=True)
+        torch.testing.assert_close(ours, theirs.to(dtype), **close, equal_nan=True)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")  # what its compiler imports

@@ -608,8 +608,8 @@ def planes_kernel(
         exists = (column < width)[None, :]
         for i in range(tl.minimum(IMAGES, N - n)):
             x_one = x_plane + i * image_stride + column[None, :]
-            for first in range(0, H_OUT, 4):  # more rows would take registers from the sums above
-                few = first + tl.arange(0, 4)
+            for first in range(0, H_OUT, 8):  # more rows would take registers from the sums above
+                few = first + tl.arange(0, 8)
                 exact, border = sum_taps(
                     x_one, exists, few - PADDING, H, row_stride, w_channel, bias, K, 1
                 )
@@ -1070,8 +1070,8 @@ PLANS = {}
 MOST_PLANS = 1000
 
 
-def remembered_plan(*given):
-    *_, stride, padding, dilation = given
+def remembered_plan(x, weight, bias, stride, padding, dilation):
+    given = x, weight, bias, stride, padding, dilation
     if not type(stride) is type(padding) is type(dilation) is int:
         return plan(*given)  # 1.0 equals 1, and is refused; a list has no hash
     found = PLANS.get(given)

@@ -1059,12 +1059,6 @@ def plan(x, weight, bias, stride, padding, dilation):
     return size, y_strides, programs, sizes, constants, name, copy_to
 
 
-KERNELS = {
-    "tiles": depthwise_conv_h_kernel,
-    "bands": banded_kernel,
-    "strips": strips_kernel,
-    "planes": planes_kernel,
-}
 # A plan takes the host longer than a launch, and a program calls with few layouts.
 PLANS = {}
 MOST_PLANS = 1000
@@ -1109,7 +1103,14 @@ def depthwise_conv_h(x, weight, bias, *, stride, padding, dilation):
         size, strides, programs, sizes, constants, name, _ = planned(layout(x), *given)
     y = x.new_empty_strided(size, strides)
     if programs > 0:
-        KERNELS[name][(programs,)](
+        kernel = depthwise_conv_h_kernel
+        if name == "bands":
+            kernel = banded_kernel
+        elif name == "strips":
+            kernel = strips_kernel
+        elif name == "planes":
+            kernel = planes_kernel
+        kernel[(programs,)](
             x,
             weight.resolve_neg().contiguous(),
             bias if bias is None else bias.resolve_neg().contiguous(),

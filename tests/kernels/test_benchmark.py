@@ -20,7 +20,7 @@ from benchmarks.acceptance import HIDDEN_WORK, PLANTS
 from benchmarks.kernel_cases import BASE, FLAGSHIP, Case, grid
 from benchmarks.kernel_competitors import SEGMENT
 from benchmarks.kernel_compiled import lines
-from benchmarks.kernel_overhead import KERNEL, recorded_launch
+from benchmarks.kernel_overhead import FUNCTION, recorded_launch
 from benchmarks.kernel_plot import main as plot
 from benchmarks.kernel_plot import picture
 from benchmarks.kernel_table import Row, markdown
@@ -216,10 +216,10 @@ def test_a_launch_is_recorded_and_the_function_put_back():
             return lambda *args, **kwargs: (grid, args, kwargs)
 
     function = Function()
-    module = type("Module", (), {"KERNELS": {KERNEL: function}})
-    launch = recorded_launch(module, lambda: module.KERNELS[KERNEL][(3, 2)](1, K=2))
+    module = type("Module", (), {FUNCTION: function})
+    launch = recorded_launch(module, lambda: getattr(module, FUNCTION)[(3, 2)](1, K=2))
     assert launch() == ((3, 2), (1,), {"K": 2})
-    assert module.KERNELS[KERNEL] is function
+    assert getattr(module, FUNCTION) is function
 
 
 def test_the_table():

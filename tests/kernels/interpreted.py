@@ -205,13 +205,18 @@ def few_programs(number):
         KERNEL.PLANS.clear()
 
 
-def holds_on_tensor_cores(dtype, size, k, padding, dilation, name, **constants):
+EVERY = ("nothing", "x", "weight")
+
+
+def holds_on_tensor_cores(
+    dtype, size, k, padding, name, dilation=1, where_infinite=EVERY, **constants
+):
     """What a kernel gives for a crop, for infinities in it and for an infinite weight."""
     x, weight = torch.randn(size).to(dtype), torch.randn(size[1], 1, k, 1).to(dtype)
     bias = torch.randn(size[1]).to(dtype)
     given = {"padding": padding, "dilation": dilation}
     close = {"rtol": 1e-5, "atol": 2e-5} if dtype == torch.float32 else {"rtol": 1e-2, "atol": 1e-2}
-    for infinite in ("nothing", "x", "weight"):
+    for infinite in where_infinite:
         if infinite == "x":
             x[0, 0, size[2] // 3, 3] = x[-1, -1, -1, -1] = float("inf")
             x[-1, 0, size[2] // 2, size[3] - 2] = float("nan")
@@ -241,7 +246,8 @@ def case_programs_that_go_down_a_plane_on_tensor_cores():
         (33, 16, 1, (1, 2, 33, 64), True),
         (18, 8, 1, (1, 2, 70, 32), True),
     ):
-        holds_on_tensor_cores(torch.float16, size, k, padding, dilation, "strips", TURNED=turned)
+        given = {"dilation": dilation, "where_infinite": EVERY[:1], "TURNED": turned}
+        holds_on_tensor_cores(torch.float16, size, k, padding, "strips", **given)
 
 
 @few_programs(1)
@@ -252,7 +258,7 @@ def case_float32_of_many_taps_on_tensor_cores():
         (21, 4, (1, 2, 66, 128)),
         (23, 11, (1, 17, 55, 60)),
     ):
-        holds_on_tensor_cores(torch.float32, size, k, padding, 1, "strips", TURNED=True)
+        holds_on_tensor_cores(torch.float32, size, k, padding, "strips", TURNED=True)
 
 
 @few_programs(1)
@@ -263,7 +269,7 @@ def case_rows_that_are_one_run_of_memory():
         (torch.bfloat16, 16, 8, (2, 2, 50, 224)),
         (torch.float16, 17, 2, (1, 3, 60, 120)),
     ):
-        holds_on_tensor_cores(dtype, size, k, padding, 1, "strips", RUN=True)
+        holds_on_tensor_cores(dtype, size, k, padding, "strips", RUN=True)
 
 
 @few_programs(1)
@@ -274,7 +280,7 @@ def case_whole_planes_of_several_images():
         (torch.float16, 17, 5, (3, 8, 31, 22)),
         (torch.float16, 4, 2, (2, 16, 27, 26)),
     ):
-        holds_on_tensor_cores(dtype, size, k, padding, 1, "planes")
+        holds_on_tensor_cores(dtype, size, k, padding, "planes")
 
 
 @few_programs(1)

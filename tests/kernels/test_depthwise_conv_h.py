@@ -357,9 +357,24 @@ COMPILED = {
         (128, 16),
     ),
     "tensor_cores_short": ({"kernel_size": 7, "padding": 3}, "float16", (128, 16)),
+    "tensor_cores_float32": (
+        {"batch_size": 128, "height": 256, "width": 256, "kernel_size": 31, "padding": 15},
+        "float32",
+        (128, 64),
+    ),
+    "run_of_rows": (
+        {"batch_size": 256, "height": 112, "width": 112, "kernel_size": 7, "padding": 3},
+        "float16",
+        (128, 32),
+    ),
+    "whole_planes": (
+        {"batch_size": 1024, "height": 28, "width": 28, "kernel_size": 7, "padding": 3},
+        "bfloat16",
+        (64, 32),
+    ),
 }
 FULL = ("flagship", "one_value", "one_column", "strided")
-SHARED = ("tensor_cores", "tensor_cores_padded")
+SHARED = ("tensor_cores", "tensor_cores_padded", "tensor_cores_float32")
 
 
 @pytest.fixture(scope="module")

@@ -177,13 +177,10 @@ def halves(sums):
 
 @triton.jit
 def all_finite(sums):
-    """Whether zero times each of these sums of a product is zero; their upper half tells.
-
-    Infinity and NaN in x reach all rows, in w all that see its tap. Integers, as a warp finds the
-    largest of them in one step.
-    """
-    upper, _ = halves(sums)
-    return tl.max((upper * 0.0).to(tl.int32, bitcast=True) & 0x7FFFFFFF) == 0
+    """Whether zero times each is zero, as integers: a warp finds their largest in one step."""
+    upper, lower = halves(sums)
+    sums = upper * 0.0 + lower
+    return tl.max((sums * 0.0).to(tl.int32, bitcast=True) & 0x7FFFFFFF) == 0
 
 
 @triton.jit
@@ -271,7 +268,6 @@ def store_turned(
     ROWS: tl.constexpr = total.shape[0]
     BLOCK: tl.constexpr = total.shape[1]
     LANES: tl.constexpr = 256 // y_ptr.dtype.element_ty.primitive_bitwidth
-    SHIFT: tl.constexpr = 4 if LANES == 16 else 3
     y = tl.reshape(total.to(y_ptr.dtype.element_ty), (ROWS, BLOCK // LANES, LANES))
     y = tl.reshape(tl.permute(y, (1, 0, 2)), (ROWS * BLOCK,))
     lane = tl.arange(0, LANES)[None, :]
@@ -283,7 +279,7 @@ def store_turned(
     begin = within + down * columns + PADDING
     phase = begin & (LANES - 1)
     turned = lane - phase
-    source = ((turned >> SHIFT) * ROWS + sector % ROWS) * LANES + (turned & (LANES - 1))
+    source = ((turned >> 4) * ROWS + sector % ROWS) * LANES + (turned & (LANES - 1))
     source = (source + sector // ROWS * (ROWS * LANES)) & (ROWS * BLOCK - 1)
     y = tl.gather(y, tl.reshape(source, (ROWS * BLOCK,)), 0)
     y = tl.reshape(y, (ROWS * BLOCK // LANES, LANES))
@@ -315,9 +311,9 @@ def run_layout(
     """Where ROWS rows of the output lie in a run of memory and in sums of BLOCK columns each.
 
     Of IMAGES such runs, in sectors of 16 elements: the place of each in its run, which begins
-    `phase` after a sector does, and in the sums as `store_run` orders them. A border is what the
-    columns beyond the input's last one give, so BLOCK must be more. The four sectors that a warp
-    stores at once are of two rows, which share few banks.
+    `phase` after a sector does, and in the sums as `store_run` orders them. A border is the sum of
+    zeros in the column beyond the input's last one, so BLOCK must be wider. The four sectors that
+    a warp stores at once are of two rows, which share few banks.
     """
     APART: tl.constexpr = BLOCK // 16
     SECTORS: tl.constexpr = ROWS * BLOCK // 16
@@ -590,7 +586,8 @@ def planes_kernel(
     x = load_rows(x_tile, x_columns, row, H, row * (x_stride_h * X_UNIT))
     total = tl.zeros((SIDE, IMAGES * SIDE), dtype=tl.float32) + bias
     total = tl.dot(load_band(w_channel, PADDING, SIDE, SIDE, K), x, total)
-    _, lower = halves(total)  # its first row sees every tap
+    # Infinity in x reaches all rows, in w those that see its tap, of which the lower half has one.
+    _, lower = halves(total)
     finite = all_finite(lower)
 
     columns = width + 2 * PADDING

@@ -278,6 +278,7 @@ def case_whole_planes_of_several_images():
         (torch.float16, 7, 3, (9, 16, 28, 28)),
         (torch.bfloat16, 3, 1, (8, 2, 32, 28)),
         (torch.float16, 17, 5, (3, 8, 31, 22)),
+        (torch.float16, 17, 8, (3, 8, 28, 20)),  # the first rows do not see the first taps
         (torch.float16, 4, 2, (2, 16, 27, 26)),
     ):
         holds_on_tensor_cores(dtype, size, k, padding, "planes")
@@ -313,6 +314,25 @@ def case_a_value_that_is_not_finite_spreads_no_further_on_tensor_cores():
                 assert ours.isnan().equal(sums.isnan())
                 close = {"rtol": 1e-2, "atol": 1e-2, "equal_nan": True}
                 torch.testing.assert_close(ours, sums.half(), **close)
+
+
+@few_programs(1)
+def case_a_sum_that_overflows_is_not_passed_on():
+    # One row alone of a strip: 2e38 times 4, and rows of the next strips are NaN if it is not seen.
+    for dtype, size, k, padding, row, tap, small in (
+        (torch.bfloat16, (1, 2, 64, 112), 17, 1, 0, 5, 0.5),  # of no row of the output
+        (torch.float32, (1, 2, 80, 64), 21, 10, 0, 14, 0.25),
+        (torch.bfloat16, (1, 2, 80, 64), 31, 10, 0, 14, 0.25),
+        (torch.bfloat16, (1, 2, 128, 64), 31, 0, 30, 1, 0.25),
+    ):
+        for first in (0, tap):
+            x, weight = torch.randn(size).to(dtype), torch.randn(2, 1, k, 1).clamp(-small, small)
+            x[0, 0, row, 5], weight[0, 0, first] = 2e38, 4.0
+            weight = weight.to(dtype)
+            assert chosen_kernel(x, weight, padding=padding) == "strips"
+            sums = F.conv2d(x.double(), weight.double(), padding=padding, groups=2).to(dtype)
+            ours = convolution(x, weight, padding=padding)
+            assert ours.isfinite().equal(sums.isfinite())
 
 
 def case_a_negation_that_is_left_to_be_done():

@@ -70,17 +70,19 @@ def calls(case: Case, count: int) -> tuple[Callable[[], Any], dict[str, Callable
     x, weight, bias = tensors(case)
     sizes = {"stride": case.stride, "padding": case.padding, "dilation": case.dilation}
     call = partial(module.depthwise_conv_h, x, weight, bias, **sizes)
-    own = module.tile, module.banded_block, module.tensor_core_launch
+    names = ("tile", "banded_block", "strips_launch", "planes_launch")
+    own = {name: getattr(module, name) for name in names}
 
     def planned_with(tile: Tile | None, block: int) -> Any:
         module.PLANS.clear()
-        module.tile, module.banded_block = lambda *_: tile, lambda *_: block
-        module.tensor_core_launch = module.banded_launch  # None for no columns
+        for name, given in zip(names, (tile, block, None, None), strict=True):
+            setattr(module, name, lambda *_, given=given: given)
         try:
             return call()
         finally:
             module.PLANS.clear()
-            module.tile, module.banded_block, module.tensor_core_launch = own
+            for name, function in own.items():
+                setattr(module, name, function)
 
     named = {shown(tile): partial(planned_with, tile, 0) for tile in tiles(case, count)}
     if fits_tensor_cores(case):

@@ -146,6 +146,13 @@ def depthwise_conv_h_kernel(
 
 
 @triton.jit
+def plane_start(x_ptr, n, c, x_stride_n, x_stride_c, X_UNIT: tl.constexpr):
+    """Where a channel of an image begins."""
+    x_image = n.to(tl.int64) * x_stride_n * X_UNIT
+    return x_ptr + x_image + c.to(tl.int64) * x_stride_c * X_UNIT
+
+
+@triton.jit
 def load_rows(x_tile, x_columns, in_h, H, offset):
     """Rows `in_h` of the input, each so far from x_tile, zero outside of it."""
     mask = ((in_h >= 0) & (in_h < H))[:, None] & x_columns
@@ -383,11 +390,9 @@ def banded_kernel(
     c = plane % C
     in_w = block * BLOCK + tl.arange(0, BLOCK)
     r = tl.arange(0, ROWS) * DILATION
-
     row_stride = tl.cast(x_stride_h, tl.int64) * X_UNIT
-    x_image = (plane // C).to(tl.int64) * x_stride_n * X_UNIT
-    x_tile = x_ptr + x_image + c.to(tl.int64) * x_stride_c * X_UNIT + in_w[None, :]
     width = W * X_UNIT
+    x_tile = plane_start(x_ptr, plane // C, c, x_stride_n, x_stride_c, X_UNIT) + in_w[None, :]
     x_columns = (in_w < width)[None, :]
     columns = width + 2 * PADDING
     y_first = (plane.to(tl.int64) * H_OUT + row) * columns
@@ -470,11 +475,9 @@ def strips_kernel(
     c = plane % C
     in_w = block * BLOCK + tl.arange(0, BLOCK)
     r = tl.arange(0, ROWS) * DILATION
-
     row_stride = tl.cast(x_stride_h, tl.int64) * X_UNIT
-    x_image = (plane // C).to(tl.int64) * x_stride_n * X_UNIT
-    x_tile = x_ptr + x_image + c.to(tl.int64) * x_stride_c * X_UNIT + in_w[None, :]
     width = W * X_UNIT
+    x_tile = plane_start(x_ptr, plane // C, c, x_stride_n, x_stride_c, X_UNIT) + in_w[None, :]
     x_columns = (in_w < width)[None, :]
     columns = width + 2 * PADDING
     y_first = (plane.to(tl.int64) * H_OUT + row) * columns
@@ -549,10 +552,10 @@ def planes_kernel(
     w_ptr,
     b_ptr,
     y_ptr,
-    N,
     H,
     W,
     H_OUT,
+    N,
     x_stride_n,
     x_stride_c,
     x_stride_h,
@@ -576,7 +579,7 @@ def planes_kernel(
 
     row_stride = tl.cast(x_stride_h, tl.int64) * X_UNIT
     image_stride = tl.cast(x_stride_n, tl.int64) * X_UNIT
-    x_plane = x_ptr + n * image_stride + c.to(tl.int64) * x_stride_c * X_UNIT
+    x_plane = plane_start(x_ptr, n, c, x_stride_n, x_stride_c, X_UNIT)
     width = W * X_UNIT
     x_columns = ((in_w < width) & (n + image < N))[None, :]
     w_channel = w_ptr + c.to(tl.int64) * K
@@ -820,8 +823,12 @@ def fits(w, block):
 
 
 def banded_launch(x, size, k, padding, dilation):
-    """Kernel, programs, sizes and constants, and the largest number that the kernel counts."""
-    (n, c, h, w), x_strides, _, _ = x
+    """Programs, sizes and constants of `banded_kernel`, and the largest number that it counts.
+
+    Sizes and constants beside those that the three kernels of bands have in common. None where
+    another kernel is as fast or must.
+    """
+    (n, c, _, w), _, _, _ = x
     h_out = size[2]
     block = banded_block(x, size, k, padding, dilation)
     if block == 0:
@@ -829,21 +836,14 @@ def banded_launch(x, size, k, padding, dilation):
     blocks = ceil_div(w, block)
     rows = 32 if k > 17 else 16
     programs = n * c * blocks * dilation * ceil_div(h_out, rows * dilation)
-    unit = hidden_unit(8, w, *x_strides[:3])
     constants = {
-        "C": c,
-        "K": k,
-        "PADDING": padding,
         "DILATION": dilation,
-        "X_UNIT": unit,
         "ROWS": rows,
         "BLOCK": block,
         "num_warps": max(1, block // 64),
         "num_stages": 4,
     }
-    outer = (stride // unit for stride in x_strides[:3])
-    largest = max(h_out + 3 * rows * dilation, size[3] + block)
-    return "bands", programs, (h, w // unit, h_out, blocks, *outer), constants, largest
+    return programs, (blocks,), constants, max(h_out + 3 * rows * dilation, size[3] + block)
 
 
 def strips_form(x, size, k, padding, dilation):
@@ -870,8 +870,8 @@ def strips_form(x, size, k, padding, dilation):
 
 
 def strips_launch(x, size, k, padding, dilation):
-    """The same of `strips_kernel`; None where another is as fast or must."""
-    (n, c, h, w), x_strides, dtype, _ = x
+    """The same of `strips_kernel`."""
+    (n, c, _, w), x_strides, dtype, _ = x
     h_out = size[2]
     rows = 16
     block, turned, run = strips_form(x, size, k, padding, dilation)
@@ -896,13 +896,8 @@ def strips_launch(x, size, k, padding, dilation):
     parts = ceil_div(all_strips, strips) * dilation
     last_parts = ceil_div(all_strips, LAST_STRIPS.value) * dilation
     programs = uncut * parts + (planes - uncut) * last_parts
-    unit = hidden_unit(16 // dtype.itemsize, w, *x_strides[:3])
     constants = {
-        "C": c,
-        "K": k,
-        "PADDING": padding,
         "DILATION": dilation,
-        "X_UNIT": unit,
         "ROWS": rows,
         "BLOCK": block,
         "TURNED": turned,
@@ -910,14 +905,12 @@ def strips_launch(x, size, k, padding, dilation):
         "num_warps": max(1, block // (32 if run else 64)),
         "num_stages": 3 if dtype.itemsize == 4 else 4,
     }
-    outer = (stride // unit for stride in x_strides[:3])
     largest = max(h_out + (strips + 2) * rows * dilation, size[3] + block)
-    sizes = (h, w // unit, h_out, blocks, strips, parts, uncut, last_parts, *outer)
-    return "strips", programs, sizes, constants, largest
+    return programs, (blocks, strips, parts, uncut, last_parts), constants, largest
 
 
 def planes_launch(x, size, k, padding, dilation):
-    """The same of `planes_kernel`; None where another is as fast or must."""
+    """The same of `planes_kernel`."""
     (n, c, h, w), x_strides, _, _ = x
     h_out, w_out = size[2:]
     side, images = 32, 8
@@ -935,22 +928,12 @@ def planes_launch(x, size, k, padding, dilation):
         or side * max(x_strides[0], x_strides[2], c * h_out * w_out) > 2**31 - 1
     ):
         return None
-    unit = hidden_unit(8, w, *x_strides[:3])
-    constants = {
-        "C": c,
-        "K": k,
-        "PADDING": padding,
-        "X_UNIT": unit,
-        "IMAGES": images,
-        "SIDE": side,
-        "num_warps": 4,
-    }
-    outer = (stride // unit for stride in x_strides[:3])
-    return "planes", programs, (n, h, w // unit, h_out, *outer), constants, n + images
+    constants = {"IMAGES": images, "SIDE": side, "num_warps": 4}
+    return programs, (n,), constants, n + images
 
 
 def tiled_launch(x, size, k, stride, padding, dilation, channels_last):
-    """The same of `depthwise_conv_h_kernel`, which takes whatever a launch can cover."""
+    """The name, all sizes and constants of `depthwise_conv_h_kernel`, which takes what there is."""
     (n, c, h, w), x_strides, dtype, _ = x
     h_out, w_out = size[2:]
     columns, planes = (w_out * c, n) if channels_last else (w_out, n * c)
@@ -1014,12 +997,19 @@ def tiled_launch(x, size, k, stride, padding, dilation, channels_last):
 
 def tensor_core_launch(x, size, k, padding, dilation):
     """The same of the fastest kernel of those that multiply bands; None where none is fast."""
-    launch = strips_launch(x, size, k, padding, dilation)
-    if launch is None and x[2].itemsize == 2:
-        launch = planes_launch(x, size, k, padding, dilation)
-        if launch is None:
-            launch = banded_launch(x, size, k, padding, dilation)
-    return launch
+    (_, c, h, w), x_strides, dtype, _ = x
+    launches = {"strips": strips_launch}
+    if dtype.itemsize == 2:
+        launches |= {"planes": planes_launch, "bands": banded_launch}
+    for name, launch in launches.items():
+        found = launch(x, size, k, padding, dilation)
+        if found is not None:
+            programs, own, constants, largest = found
+            unit = hidden_unit(16 // dtype.itemsize, w, *x_strides[:3])
+            constants = {"C": c, "K": k, "PADDING": padding, "X_UNIT": unit, **constants}
+            outer = (stride // unit for stride in x_strides[:3])
+            return name, programs, (h, w // unit, size[2], *own, *outer), constants, largest
+    return None
 
 
 def plan(x, weight, bias, stride, padding, dilation):

@@ -1051,9 +1051,8 @@ PLANS = {}
 MOST_PLANS = 1000
 
 
-def remembered_plan(x, weight, bias, stride, padding, dilation):
-    given = x, weight, bias, stride, padding, dilation
-    if not type(stride) is type(padding) is type(dilation) is int:
+def remembered_plan(*given):
+    if not type(given[3]) is type(given[4]) is type(given[5]) is int:
         return plan(*given)  # 1.0 equals 1, and is refused; a list has no hash
     found = PLANS.get(given)
     if found is None:
@@ -1070,24 +1069,28 @@ def depthwise_conv_h(x, weight, bias, *, stride, padding, dilation):
     and under autocast its dtype.
     """
     compiling = torch.compiler.is_compiling()  # then the compiler sees to the device
-    if x.is_cuda and not compiling and x.get_device() != torch.cuda.current_device():
+    on_gpu = x.is_cuda
+    several = on_gpu and not compiling and torch.cuda.device_count() > 1
+    if several and x.get_device() != torch.cuda.current_device():
         with torch.cuda.device(x.get_device()):  # Triton launches on the current one
             return depthwise_conv_h(
                 x, weight, bias, stride=stride, padding=padding, dilation=dilation
             )
-    if torch.is_autocast_enabled("cuda" if x.is_cuda else "cpu"):
+    if torch.is_autocast_enabled("cuda" if on_gpu else "cpu"):
         x, weight, bias = autocasted(x, weight, bias)
-    x = x.resolve_neg()  # a pointer says nothing of a negation that is left to be done
-    if torch.is_grad_enabled() and any(
-        t is not None and t.requires_grad for t in (x, weight, bias)
+    # A pointer says nothing of a negation that is left to be done. The compiler cannot ask for it.
+    if compiling or x.is_neg() or weight.is_neg():
+        x, weight = x.resolve_neg(), weight.resolve_neg()
+    if torch.is_grad_enabled() and (
+        x.requires_grad or weight.requires_grad or (bias is not None and bias.requires_grad)
     ):
         raise RuntimeError("this kernel has no backward pass: call it under torch.no_grad()")
     planned = plan if compiling else remembered_plan
-    given = (layout(weight), layout(bias), stride, padding, dilation)
-    size, strides, programs, sizes, constants, name, copy_to = planned(layout(x), *given)
+    given = (layout(x), layout(weight), layout(bias), stride, padding, dilation)
+    size, strides, programs, sizes, constants, name, copy_to = planned(*given)
     if copy_to is not None:
         x = x.contiguous(memory_format=copy_to)
-        size, strides, programs, sizes, constants, name, _ = planned(layout(x), *given)
+        size, strides, programs, sizes, constants, name, _ = planned(layout(x), *given[1:])
     y = x.new_empty_strided(size, strides)
     if programs > 0:
         kernel = depthwise_conv_h_kernel
@@ -1099,7 +1102,7 @@ def depthwise_conv_h(x, weight, bias, *, stride, padding, dilation):
             kernel = planes_kernel
         kernel[(programs,)](
             x,
-            weight.resolve_neg().contiguous(),
+            weight.contiguous(),
             bias if bias is None else bias.resolve_neg().contiguous(),
             y,
             *sizes,

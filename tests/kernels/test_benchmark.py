@@ -15,7 +15,7 @@ pytest.importorskip("triton")
 import torch
 from torch.nn import functional as F  # noqa: N812
 
-from benchmarks import kernel
+from benchmarks import kernel, kernel_rounding
 from benchmarks.acceptance import HIDDEN_WORK, PLANTS
 from benchmarks.kernel_cases import BASE, FLAGSHIP, Case, grid
 from benchmarks.kernel_competitors import SEGMENT
@@ -193,6 +193,12 @@ def test_what_computes_something_else_has_no_time():
             failed, "kernel", lambda wrong=wrong: kernel.agree(case, lambda: wrong, right)
         )
         assert failed["kernel"].startswith("ValueError: its output ")
+
+
+def test_rounding_is_told_as_parts_of_the_largest_output():
+    exact = torch.tensor([-2.0, 4.0, 0.5, 1.0], dtype=torch.float64)
+    off = torch.tensor([0.4, -0.4, 0.0, 0.0], dtype=torch.float64)  # both towards zero
+    assert kernel_rounding.errors(exact + off, exact) == "0.1 | 0.071 | -0.05"
 
 
 def test_a_failure_is_told_in_one_line():

@@ -1,4 +1,4 @@
-"""The first kernel against cuDNN, torch.compile, a seed-style kernel and a copy, on a GPU.
+"""The first kernel against F.conv2d, torch.compile, a seed-style kernel and a copy, on a GPU.
 
 `python -m benchmarks.kernel OUT.jsonl [--seconds 240] [--compile N] [--only TEXT]` times the cases
 of `kernel_cases` in random order, each competitor by the gate's own method with a cold L2, their
@@ -50,9 +50,9 @@ def timed(case: Case, *, compiled: bool, order: random.Random) -> Row:
     """One case: the median of interleaved rounds of every competitor that works."""
     failed: dict[str, str] = {}
     calls = competitors(case, compiled=compiled)
-    expected = attempt(failed, "cudnn", calls["cudnn"])
+    expected = attempt(failed, "conv2d", calls["conv2d"])
     for name in calls:
-        if name not in {"cudnn", *COPIES}:
+        if name not in {"conv2d", *COPIES}:
             attempt(failed, name, partial(agree, case, calls[name], expected))
     expected = None
     card = torch.cuda.get_device_properties(0)
@@ -83,12 +83,12 @@ def agree(case: Case, call: Callable[[], Any], expected: torch.Tensor | None) ->
     if expected is None:
         return
     if output.shape != expected.shape:
-        raise ValueError(f"its output is {tuple(output.shape)}, cuDNN's {tuple(expected.shape)}")
+        raise ValueError(f"its output is {tuple(output.shape)}, F.conv2d's {tuple(expected.shape)}")
     largest = expected.abs().max().float()
     difference = float((output - expected).abs().max().float() / largest)
     if not difference <= AGREEMENT[case.dtype]:
         raise ValueError(
-            f"its output differs from cuDNN's by {difference:.2g} of the largest value"
+            f"its output differs from F.conv2d's by {difference:.2g} of the largest value"
         )
 
 

@@ -131,7 +131,7 @@ def tensors(case: Case) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None
 
 
 def competitors(case: Case, *, compiled: bool) -> dict[str, Callable[[], Any]]:
-    """`kernel`, `cudnn`, `seed`; `copy`, `stream` of as many bytes; `compile` where asked for."""
+    """`kernel`, `conv2d`, `seed`; `copy`, `stream` of as many bytes; `compile` where asked for."""
     x, weight, bias = tensors(case)
     sizes = {"stride": case.stride, "padding": case.padding, "dilation": case.dilation}
 
@@ -142,7 +142,7 @@ def competitors(case: Case, *, compiled: bool) -> dict[str, Callable[[], Any]]:
     target = torch.empty_like(source)
     calls: dict[str, Callable[[], Any]] = {
         "kernel": partial(kernel().depthwise_conv_h, x, weight, bias, **sizes),
-        "cudnn": partial(conv2d, x, weight, bias),
+        "conv2d": partial(conv2d, x, weight, bias),
         "seed": partial(row_segments, case, x, weight, bias),
         "copy": partial(target.copy_, source),
         "stream": partial(stream, source, target),

@@ -1,4 +1,4 @@
-"""How far float32 on tensor cores is from float64, beside cuDNN without TF32, on a GPU.
+"""How far float32 on tensor cores is from float64, beside F.conv2d without TF32, on a GPU.
 
 `python -m benchmarks.kernel_rounding` prints a Markdown table of errors as parts of the largest
 output. One-sided is the mean of what they add to an output's magnitude.
@@ -40,7 +40,7 @@ def main() -> None:
             x = x[:IMAGES]
             exact = F.conv2d(x.double(), weight.double(), groups=case.c, **sizes)
             theirs = F.conv2d(x, weight, groups=case.c, **sizes)
-        for name, y in (("kernel", ours), ("cuDNN", theirs)):
+        for name, y in (("kernel", ours), ("F.conv2d", theirs)):
             print(f"| {case.name} | {name} | {errors(y.double(), exact)} |", flush=True)
 
 

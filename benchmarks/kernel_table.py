@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from benchmarks.kernel_cases import Case
 
-RIVALS = {"cudnn": "cuDNN", "seed": "seed-style", "compile": "torch.compile"}
+RIVALS = {"conv2d": "F.conv2d", "seed": "seed-style", "compile": "torch.compile"}
 # torch's copy, which is the driver's, and a Triton kernel's: the size decides which is faster.
 COPIES = ("copy", "stream")
 # A workload of more bytes than any L2 holds is asked to move them at this share of a copy's speed.

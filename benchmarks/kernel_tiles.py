@@ -2,8 +2,8 @@
 
 `python -m benchmarks.kernel_tiles OUT.jsonl [--seconds 240] [--only TEXT] [--tiles 24]` times the
 cases of `kernel_cases` as the kernel plans them and with tiles drawn at random, all interleaved, by
-the gate's own method with a cold L2; every tile's output is held against cuDNN's. OUT.jsonl gets a
-line a case; the fastest few are printed as WIDTH x ROWS, BLOCK / warps, "stacked" where a program
+the gate's own method with a cold L2; every tile's output is held against F.conv2d's. OUT.jsonl gets
+a line a case; the fastest few are printed as WIDTH x ROWS, BLOCK / warps, "stacked" where a program
 goes on with the next rows of a plane. Where an output is lower than ROWS, the kernel takes fewer.
 Halves are tried on tensor cores too, a strip of rows a program, by its columns, and all as
 `kernel_variants` has it where that fits.
@@ -65,7 +65,7 @@ def fits(case: Case, width: int) -> bool:
 
 
 def calls(case: Case, count: int) -> tuple[Callable[[], Any], dict[str, Callable[[], Any]]]:
-    """cuDNN's call; the kernel's as it plans the case, and with each of the tiles."""
+    """F.conv2d's call; the kernel's as it plans the case, and with each of the tiles."""
     module = kernel()
     x, weight, bias = tensors(case)
     sizes = {"stride": case.stride, "padding": case.padding, "dilation": case.dilation}
@@ -87,8 +87,8 @@ def calls(case: Case, count: int) -> tuple[Callable[[], Any], dict[str, Callable
     named = {shown(tile): partial(planned_with, tile, 0) for tile in tiles(case, count)}
     if fits_tensor_cores(case):
         named |= {f"tensor cores, {each}": partial(planned_with, None, each) for each in COLUMNS}
-    cudnn = partial(F.conv2d, x, weight, bias, groups=case.c, **sizes)
-    return cudnn, {PLANNED: call, **named, **variants(case, (x, weight, bias))}
+    conv2d = partial(F.conv2d, x, weight, bias, groups=case.c, **sizes)
+    return conv2d, {PLANNED: call, **named, **variants(case, (x, weight, bias))}
 
 
 def fits_tensor_cores(case: Case) -> bool:
@@ -110,9 +110,9 @@ def compiled(case: Case, count: int) -> None:
 
 
 def timed(case: Case, count: int, order: random.Random) -> dict[str, float]:
-    """Median nanoseconds of each tile that gives what cuDNN gives."""
-    cudnn, ours = calls(case, count)
-    expected = cudnn()
+    """Median nanoseconds of each tile that gives what F.conv2d gives."""
+    conv2d, ours = calls(case, count)
+    expected = conv2d()
     size = torch.cuda.get_device_properties(0).L2_cache_size
     flush = torch.empty(size, dtype=torch.int8, device=DEVICE).zero_
     ready = {}

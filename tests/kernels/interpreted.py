@@ -333,6 +333,11 @@ def case_a_negation_that_is_left_to_be_done():
     torch.testing.assert_close(convolution(crop, weight), F.conv2d(crop, weight, groups=2))
     given = torch.complex(weight, weight).conj().imag
     torch.testing.assert_close(convolution(x, given), F.conv2d(x, -weight, groups=2))
+    # The output's memory format is what the weight suggests once it is negated.
+    strided = torch._neg_view(torch.randn(4, 6, 2, 2).permute(0, 2, 1, 3)[:2, :1, :3, :1])
+    ours, theirs = convolution(x, strided), F.conv2d(x, strided, groups=2)
+    torch.testing.assert_close(ours, theirs)
+    assert ours.stride() == theirs.stride()
 
 
 def case_without_gradients_parameters_may_want_them():

@@ -108,7 +108,7 @@ def test_every_competitor_is_timed_and_agrees(dry):
     assert len(rows) == 5
     for row in rows:
         assert row["failed"] == {}
-        assert {"kernel", "cudnn", "seed", "copy", "stream"} <= set(row["ns"])
+        assert {"kernel", "conv2d", "seed", "copy", "stream"} <= set(row["ns"])
         assert all(ns > 0 for ns in row["ns"].values())
 
 
@@ -130,7 +130,7 @@ def test_no_case_begins_when_the_time_is_over(dry, tmp_path):
     assert "4 cases are left" in made.stdout, made.stderr
 
 
-def test_every_tile_is_held_against_cudnn_and_timed(tmp_path):
+def test_every_tile_is_held_against_conv2d_and_timed(tmp_path):
     out = tmp_path / "tiles.jsonl"
     made = dry_run("tiles", str(out), "--tiles", "3")
     assert made.returncode == 0, made.stderr
@@ -206,8 +206,8 @@ def test_a_failure_is_told_in_one_line():
         raise RuntimeError("out of memory\nand much more")
 
     failed = {}
-    assert kernel.attempt(failed, "cudnn", broken) is None
-    assert failed == {"cudnn": "RuntimeError: out of memory"}
+    assert kernel.attempt(failed, "conv2d", broken) is None
+    assert failed == {"conv2d": "RuntimeError: out of memory"}
 
 
 def test_what_cannot_be_compiled_beforehand_is_left_to_the_timing(capsys):
@@ -234,20 +234,20 @@ def test_the_table():
         Row(
             case=FLAGSHIP.name,
             device="H100",
-            ns={"kernel": 400e3, "cudnn": 1600e3, "seed": 800e3, "copy": 380e3, "stream": 360e3},
+            ns={"kernel": 400e3, "conv2d": 1600e3, "seed": 800e3, "copy": 380e3, "stream": 360e3},
         ),
         Row(
             case=BASE.name,
             device="H100",
-            ns={"kernel": 200e3, "cudnn": 100e3, "copy": 180e3},
+            ns={"kernel": 200e3, "conv2d": 100e3, "copy": 180e3},
             failed={"seed": "it fell"},
         ),
     ]
     text = markdown(cases, rows)
     assert "2 of 3 workloads on H100" in text
     assert f"| {FLAGSHIP.name} | 400.00 us | 2679 | 90.0% | 4.00x | 2.00x |  |" in text
-    assert "- 1.41 times as fast as cuDNN over 2 (least 0.50)" in text
-    assert f"- {BASE.name}: 2.00 times the time of cuDNN" in text
+    assert "- 1.41 times as fast as F.conv2d over 2 (least 0.50)" in text
+    assert f"- {BASE.name}: 2.00 times the time of F.conv2d" in text
     assert f"- {BASE.name}, seed: it fell" in text
     assert f"below 93% of a copy:\n\n- {FLAGSHIP.name}: 90.0%" in text
 
@@ -285,7 +285,7 @@ def test_compiled_figures_of_a_case():
 def test_a_picture_shows_every_case_that_was_timed(tmp_path):
     cases = grid()[:3]
     rows = [
-        Row(case=case.name, device="a card", ns={"kernel": 10.0, "cudnn": 30.0, "copy": 9.0})
+        Row(case=case.name, device="a card", ns={"kernel": 10.0, "conv2d": 30.0, "copy": 9.0})
         for case in cases[:2]
     ]
     made = picture(cases, rows)

@@ -1065,8 +1065,8 @@ MOST_PLANS = 1000
 
 
 def remembered_plan(*given):
-    stride, padding, dilation = given[3:]
-    if not type(stride) is type(padding) is type(dilation) is int:
+    # Of stride, padding and dilation: to name them would take the host longer.
+    if not type(given[3]) is type(given[4]) is type(given[5]) is int:
         return plan(*given)  # 1.0 equals 1, and is refused; a list has no hash
     found = PLANS.get(given)
     if found is None:

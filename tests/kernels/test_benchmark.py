@@ -150,7 +150,9 @@ def test_a_padded_copy_is_timed_where_an_output_has_the_rows_of_its_input(tmp_pa
     assert made.stdout.count("\n") == 1
 
 
-@pytest.mark.parametrize("script", ["kernel", "kernel_padded_copy", "kernel_tiles"])
+@pytest.mark.parametrize(
+    "script", ["kernel", "kernel_padded_copy", "kernel_rounding", "kernel_tiles"]
+)
 def test_without_a_gpu_they_say_so(tmp_path, script):
     if torch.cuda.is_available():
         pytest.skip("a GPU is here")
